@@ -1,0 +1,247 @@
+"""What a backend is: the contract between the aggregate manager and whatever really makes slivers.
+
+The aggregate manager keeps rows that say what should exist; a backend makes it exist and reports what it sees. A
+backend gets `SliverSpec` values and gives `Observation` values. It never sees credentials, RSpec XML or the store, and
+nothing it returns may name what is underneath: offers, faults and logins are shown to researchers as they are.
+
+Every method may be called from several threads at once and again after a crash. Backends are found by entry point
+(group ``sfa_am.backends``): a callable ``create(settings: Mapping[str, object], context: Context) -> Backend``.
+`backends.conformance` is the suite that proves one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
+from typing import NewType, Protocol
+
+SliverId = NewType("SliverId", str)
+"""Opaque, unique over time and backends: 1 to 32 characters of [a-z0-9]."""
+
+SliceId = NewType("SliceId", str)
+"""Opaque, one per slice at this aggregate: 1 to 32 characters of [a-z0-9]."""
+
+
+class BackendError(Exception):
+    """What a backend raises; the sentence is shown to the researcher and names nothing underneath."""
+
+
+class Unavailable(BackendError):
+    """Nobody could be asked now; the same call may succeed later. Says nothing about what exists."""
+
+
+class Impossible(BackendError):
+    """The spec can never be met here, however often it is tried; trying again is pointless."""
+
+
+class Seen(StrEnum):
+    """What a backend sees of one sliver."""
+
+    ABSENT = "absent"
+    MAKING = "making"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A login account to be made on a machine.
+
+    name: Unix login name, already checked ([a-z_][a-z0-9_-]{0,31}, never root)
+    keys: OpenSSH public keys, one line each
+    """
+
+    name: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A machine's end of a link.
+
+    name:      interface name inside the machine (eth1, eth2, ...); eth0 is the control interface
+    link:      the link's sliver; machines whose ports name the same link reach each other, nobody else does
+    mac:       six lower-case hex pairs joined by colons
+    addresses: with prefix length
+    """
+
+    name: str
+    link: SliverId
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a node sliver should be: a virtual machine or a container, as the sliver type says.
+
+    hostname:    DNS label
+    sliver_type: one of the offer's `SliverType` names
+    image:       one of the offer's `Image` names
+    cpus:        cores (may be fractional), memory_mib and disk_mib: MiB
+    accounts:    who may log in
+    ports:       links it is plugged into
+    """
+
+    hostname: str
+    sliver_type: str
+    image: str
+    cpus: float
+    memory_mib: int
+    disk_mib: int
+    accounts: tuple[Account, ...] = ()
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """What a link sliver should be: one layer-2 network that only its ports are on.
+
+    capacity_kbps: wanted throughput of each port; None for as fast as it goes
+    """
+
+    capacity_kbps: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliverSpec:
+    """Desired state of one sliver.
+
+    generation: grows with every change of the wish; a backend ignores a spec older than what it has made
+    running:    whether a machine should be on (a segment ignores it)
+    restarts:   how often a restart was asked for, ever; the backend remembers beside the thing how many it has done
+    reloads:    how often a fresh disk was asked for, ever; same rule
+    """
+
+    sliver: SliverId
+    slice: SliceId
+    offer: str
+    generation: int
+    shape: Machine | Segment
+    running: bool = True
+    restarts: int = 0
+    reloads: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """One way in, as shown in the manifest: ``ssh -p port username@hostname``."""
+
+    username: str
+    hostname: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a backend saw of one sliver.
+
+    generation: of the spec that this state answers; 0 when unknown (something of ours without its wish)
+    fault:      a sentence for the researcher when BROKEN, else empty
+    logins:     for a machine that accepts them now
+    """
+
+    sliver: SliverId
+    generation: int
+    seen: Seen
+    fault: str = ""
+    logins: tuple[Login, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliverType:
+    """A kind of machine that an offer can make, with the size a request gets when it names only the kind."""
+
+    name: str
+    cpus: float
+    memory_mib: int
+    disk_mib: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A disk image a machine can start from. `name` is the last field of its URN."""
+
+    name: str
+    os: str = ""
+    version: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A pool of capacity, advertised as one node without saying what is under it.
+
+    name:         stable over restarts, unique in the backend, [a-zA-Z0-9._-]+; becomes the component name
+    capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib", "disk_mib"
+    location:     country (ISO 3166-1 alpha-2), longitude and latitude in degrees; None when not told
+    """
+
+    name: str
+    sliver_types: tuple[SliverType, ...]
+    images: tuple[Image, ...]
+    capacity: Mapping[str, int]
+    hardware_types: tuple[str, ...] = ("pc",)
+    location: tuple[str, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the aggregate manager hands a backend when it creates it.
+
+    name:  of this backend in the settings, unique in the installation, [a-z][a-z0-9-]{0,15}
+    state: folder of its own, private to it, kept over restarts
+    """
+
+    name: str
+    state: Path
+
+
+class Host(Protocol):
+    """The only way from a backend back into the aggregate manager."""
+
+    def report(self, observation: Observation) -> None:
+        """Something was seen that nobody asked for just now (a machine died, a boot ended). May be called from any thread."""
+
+    def desired(self) -> Sequence[SliverSpec]:
+        """Everything that should exist in this backend now, for a full resynchronisation."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+
+class Backend(Protocol):
+    """Makes slivers exist. Blocking and thread-safe; stateless as far as the aggregate manager can tell."""
+
+    def start(self, host: Host) -> None:
+        """Begin: adopt what already runs. Raises Unavailable when this host can't do what the settings ask."""
+
+    def stop(self) -> None:
+        """End; slivers keep running."""
+
+    def offers(self) -> Sequence[Offer]:
+        """Capacity pools with totals. Cheap: called on every advertisement refresh."""
+
+    def problems(self, specs: Sequence[SliverSpec]) -> Sequence[str]:
+        """Why these could never be made, a sentence each; empty when they could. No side effects."""
+
+    def converge(self, spec: SliverSpec) -> Observation:
+        """Take what exists nearer to `spec`, as far as it goes without waiting for long.
+
+        Safe to repeat, to interrupt at any point and to overtake: a spec older than what exists changes nothing. An
+        observation MAKING asks for another call. Raises Unavailable, Impossible.
+        """
+
+    def remove(self, sliver: SliverId) -> None:
+        """Make it not exist, wholly. Absent already is success. Raises Unavailable."""
+
+    def observe(self) -> Iterable[Observation]:
+        """Everything here that is ours, in one sweep. Raises Unavailable."""
+
+    def limits(self) -> Mapping[str, int]:
+        """How many calls at once this backend takes, by kind of work: "converge", "remove"."""
+

@@ -1,0 +1,1 @@
+"""SFA and GENI names, certificates (GIDs) and credentials: bytes in, verdict out."""

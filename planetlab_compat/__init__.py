@@ -1,0 +1,1 @@
+"""PlanetLab-compatible doors. Not built yet; nothing here is registered."""

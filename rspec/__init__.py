@@ -1,0 +1,1 @@
+"""GENI resource specifications: read requests, write advertisements and manifests."""

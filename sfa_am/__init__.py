@@ -1,0 +1,1 @@
+"""The aggregate manager: doors, gate, service, store, loops."""

@@ -1,0 +1,1 @@
+"""The `sfi` client: speaks the wire and nothing else."""
