@@ -205,7 +205,7 @@ class Host(Protocol):
     """The only way from a backend back into the aggregate manager."""
 
     def report(self, observation: Observation) -> None:
-        """Something was seen that nobody asked for just now (a machine died, a boot ended). May be called from any thread."""
+        """Something was seen that nobody asked for just now: a machine died, a boot ended. Call from any thread."""
 
     def desired(self) -> Sequence[SliverSpec]:
         """Everything that should exist in this backend now, for a full resynchronisation."""

@@ -1,0 +1,1 @@
+"""The built-in node manager: containers, networks and storage of this host."""
