@@ -1,0 +1,243 @@
+"""Settings: one TOML file plus the environment, read once into frozen values.
+
+Every key's docstring is its entry in the settings reference and the comment in the file that ``sfa-am init`` writes.
+Environment variables override the file: ``SFA_AM_SERVER__AM_PORT=8443`` sets ``am_port`` of ``[server]``.
+"""
+
+import difflib
+import json
+import re
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+CONFIG_NAME = "sfa-am.toml"
+ENVIRONMENT_PREFIX = "SFA_AM_"
+
+TcpPort = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ConfigError(Exception):
+    """The settings can't be used; the sentence names the key, what is wrong and what would be right."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Aggregate(_Section):
+    """Who this aggregate is."""
+
+    authority: str = "example"
+    """Name of the top authority of this installation, as it appears in URNs: letters, digits, dots and hyphens; `:`
+    separates sub-authorities. Fixed by `sfa-am init`; changing it later makes every certificate wrong."""
+    title: str = "SFA aggregate"
+    """One line shown to people by GetVersion and in web pages."""
+
+    @field_validator("authority")
+    @classmethod
+    def _authority_is_a_name(cls, authority: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[A-Za-z0-9][A-Za-z0-9.-]*)*", authority):
+            raise ValueError(
+                "letters, digits, dots and hyphens, with : between sub-authorities, for example example.org:lab"
+            )
+        return authority
+
+
+class Server(_Section):
+    """Where clients reach us."""
+
+    listen: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
+    """Address to listen on; 0.0.0.0 or :: for all."""
+    am_port: TcpPort = 12346
+    """TCP port of the aggregate manager API. 0 lets the system choose (tests)."""
+    registry_port: TcpPort = 12345
+    """TCP port of the SFA registry and slice authority. 0 lets the system choose."""
+    public_host: str = "localhost"
+    """Host name or address that clients use to reach us: in URLs and in the server's certificate."""
+    request_limit_kib: Annotated[int, Field(ge=64)] = 20480
+    """Largest request body accepted, in KiB. 10,000 requested nodes with ten credentials stay below 10 MiB."""
+    idle_seconds: Annotated[int, Field(ge=1)] = 120
+    """A kept-alive connection is closed after so many idle seconds."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Calls worked on at once; each call takes one thread for some milliseconds."""
+
+
+class Leases(_Section):
+    """How long things live."""
+
+    allocated_minutes: Annotated[int, Field(ge=1)] = 10
+    """An allocated sliver that is not provisioned lives so many minutes."""
+    default_days: Annotated[float, Field(gt=0)] = 7
+    """A provisioned sliver lives so many days when the researcher asks for no time."""
+    longest_days: Annotated[float, Field(gt=0)] = 60
+    """No sliver's end lies further ahead than so many days; renewing again is possible."""
+
+    @property
+    def allocated_for(self) -> timedelta:
+        """Lease of an allocated sliver."""
+        return timedelta(minutes=self.allocated_minutes)
+
+    @property
+    def default_for(self) -> timedelta:
+        """Lease of a provisioned sliver when none is asked for."""
+        return timedelta(days=self.default_days)
+
+    @property
+    def longest_for(self) -> timedelta:
+        """The furthest a lease may reach from now."""
+        return timedelta(days=self.longest_days)
+
+
+class Limits(_Section):
+    """What one slice may hold."""
+
+    slivers_per_slice: Annotated[int, Field(ge=1)] = 1000
+    """Nodes and links together that one slice may hold at this aggregate."""
+
+
+class Registry(_Section):
+    """How the authority in this installation hands out certificates and credentials."""
+
+    user_days: Annotated[int, Field(ge=1)] = 365
+    """Lifetime of a user's certificate, in days."""
+    slice_days: Annotated[int, Field(ge=1)] = 14
+    """Lifetime of a new slice, in days; `sfi slice renew` extends it."""
+    credential_hours: Annotated[int, Field(ge=1)] = 24 * 14
+    """Lifetime of a credential, in hours; never past the slice's end."""
+
+
+class Log(_Section):
+    """What is written about the work, to standard error."""
+
+    format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for one JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level written."""
+
+
+class Backend(_Section):
+    """One backend: what really makes slivers. Several of one plugin are allowed."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
+    """Its name in this installation, unique; kept for ever, since stored slivers refer to it."""
+    plugin: str
+    """Name of the entry point (group `sfa_am.backends`): `native`, `simulated` or one of another package."""
+    settings: dict[str, Any] = {}
+    """Settings of the plugin; see its reference."""
+
+
+class Config(BaseSettings):
+    """All settings of one installation."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    aggregate: Aggregate = Aggregate()
+    server: Server = Server()
+    leases: Leases = Leases()
+    limits: Limits = Limits()
+    registry: Registry = Registry()
+    log: Log = Log()
+    backend: tuple[Backend, ...] = (Backend(name="local", plugin="native"),)
+
+    @field_validator("backend")
+    @classmethod
+    def _names_are_unique(cls, backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
+        names = [backend.name for backend in backends]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two backends are named {', '.join(sorted(twice))}")
+        return backends
+
+
+SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Log, Backend)
+
+
+def load(path: Path) -> Config:
+    """Read the settings file and the environment. Raises ConfigError; a missing file is an error too."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no settings file here; `sfa-am --state {path.parent} init` makes one")
+
+    class _FromFile(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    try:
+        return _FromFile()
+    except ValidationError as e:
+        raise ConfigError("\n".join(f"{path}: {_explain(error)}" for error in e.errors())) from e
+    except ValueError as e:  # not TOML; the parser's sentence has line and column
+        raise ConfigError(f"{path}: {e}") from e
+
+
+def _explain(error: Any) -> str:
+    """One validation error as a sentence; for an unknown key, the nearest known one."""
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {error['msg']}"
+    known = _keys_beside(location)
+    near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return f"{key}: no such setting; {hint}"
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    if len(location) == 1:
+        return list(Config.model_fields)
+    section = next((s for s in SECTIONS if s.__name__.lower() == location[0]), None)
+    return list(section.model_fields) if section else []
+
+
+def commented_toml(config: Config) -> str:
+    """The settings as a TOML file in which every key is explained; `load` reads it back to the same settings."""
+    parts = [
+        "# Settings of this SFA/GENI aggregate. Environment variables override them:",
+        "#   SFA_AM_SERVER__AM_PORT=8443 sets am_port of [server].",
+    ]
+    for section in SECTIONS:
+        if section is Backend:
+            for backend in config.backend:
+                parts.append(f"\n# {Backend.__doc__}\n[[backend]]")
+                parts.extend(_entries(backend))
+        else:
+            name = section.__name__.lower()
+            parts.append(f"\n# {section.__doc__}\n[{name}]")
+            parts.extend(_entries(getattr(config, name)))
+    return "\n".join(parts) + "\n"
+
+
+def _entries(section: _Section) -> list[str]:
+    lines = []
+    for key, field in type(section).model_fields.items():
+        lines.extend(f"# {line.strip()}" for line in (field.description or "").splitlines())
+        lines.append(f"{key} = {_toml(getattr(section, key))}")
+    return lines
+
+
+def _toml(value: object) -> str:
+    """A value in TOML's syntax. JSON's strings, numbers, booleans and arrays are TOML's as well; tables are not."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(str(value))

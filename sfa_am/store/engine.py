@@ -1,0 +1,82 @@
+"""The database: opening it, bringing it to the newest schema, transactions.
+
+SQLite with a write-ahead log by default, PostgreSQL by URL. A transaction that has ended without an exception is on
+the disk (``synchronous=FULL``): what a client was told survives `kill -9` and power loss.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Connection, Engine, create_engine, event
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_WAIT_FOR_LOCK_MS = 10_000
+"""How long SQLite waits for another process (an operator's `sfa-am` command) to end its transaction."""
+
+
+class Store:
+    """All rows of one installation. Safe to use from many threads."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, pool_size=16, max_overflow=16)
+        # SQLite has one writer. Queueing ours here hands the turn over at once; SQLite itself polls with growing sleeps.
+        self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        if self._turn is not None:
+            _tune_sqlite(self._engine)
+
+    @classmethod
+    def in_folder(cls, state: Path) -> "Store":
+        """The SQLite store of a state folder."""
+        return cls(f"sqlite:///{state / 'store.sqlite'}")
+
+    def migrate(self) -> None:
+        """Bring the database to the newest schema; nothing to do is success."""
+        settings = AlembicConfig()
+        settings.set_main_option("script_location", str(MIGRATIONS))
+        with self.transaction() as tx:
+            settings.attributes["connection"] = tx
+            command.upgrade(settings, "head")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Read and write; durable when the block ends, undone when it raises."""
+        if self._turn is None:
+            with self._engine.begin() as tx:
+                yield tx
+            return
+        with self._turn, self._engine.connect().execution_options(writes=True) as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read one consistent state of the rows."""
+        with self._engine.connect() as tx, tx.begin():
+            yield tx
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves; the driver would begin them too late
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={_WAIT_FOR_LOCK_MS}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A writer takes its lock at once: upgrading a read lock later fails when another has written meanwhile.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

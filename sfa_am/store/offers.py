@@ -1,0 +1,155 @@
+"""What there is to sell and who holds it: offers, their capacity, claims.
+
+`used` is changed by conditional updates only, so that whatever a planner believed, nothing is sold twice; the sum of
+the claims on a resource equals its `used`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from backends.protocol import Image, Offer, SliverId, SliverType
+from sfa_am.store.schema import capacity, claim, offer
+from sfa_am.store.slivers import in_portions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """An offer with what is left of it.
+
+    total, used: resource name -> amount
+    is_up:       whether its backend answers; nothing new is placed while it doesn't
+    """
+
+    backend: str
+    offer: Offer
+    used: Mapping[str, int]
+    is_up: bool
+
+    def free(self, resource: str) -> int:
+        """What is left of a resource; never negative."""
+        return max(0, self.offer.capacity.get(resource, 0) - self.used.get(resource, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """So much of a resource, for a sliver."""
+
+    sliver_id: SliverId
+    backend: str
+    offer: str
+    resource: str
+    amount: int
+
+
+class SoldOut(Exception):
+    """Less is left than a claim wants; carries the claim."""
+
+    def __init__(self, wanted: Claim) -> None:
+        super().__init__(f"offer {wanted.offer} has less than {wanted.amount} {wanted.resource} left")
+        self.wanted = wanted
+
+
+def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datetime) -> None:
+    """Store what a backend offers now; its offers that are not among them go away but keep their claims."""
+    tx.execute(update(offer).where(offer.c.backend == backend).values(state="away"))
+    for one in offers:
+        values = {"description": _description(one), "state": "up", "seen_at": now}
+        here = (offer.c.backend == backend) & (offer.c.name == one.name)
+        if tx.execute(update(offer).where(here).values(**values)).rowcount == 0:
+            tx.execute(insert(offer).values(backend=backend, name=one.name, **values))
+        for resource, total in one.capacity.items():
+            here = (capacity.c.backend == backend) & (capacity.c.offer == one.name) & (capacity.c.resource == resource)
+            if tx.execute(update(capacity).where(here).values(total=total)).rowcount == 0:
+                tx.execute(
+                    insert(capacity).values(backend=backend, offer=one.name, resource=resource, total=total, used=0)
+                )
+
+
+def away(tx: Connection, backend: str) -> None:
+    """Nobody can be asked there: its offers take no new slivers until it publishes again."""
+    tx.execute(update(offer).where(offer.c.backend == backend).values(state="away"))
+
+
+def stocks(tx: Connection) -> tuple[Stock, ...]:
+    """All offers with their totals and what is used, in a stable order."""
+    totals: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    used: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in tx.execute(select(capacity)):
+        totals[row.backend, row.offer][row.resource] = row.total
+        used[row.backend, row.offer][row.resource] = row.used
+    return tuple(
+        Stock(
+            backend=row.backend,
+            offer=_offer(row.name, row.description, totals[row.backend, row.name]),
+            used=used[row.backend, row.name],
+            is_up=row.state == "up",
+        )
+        for row in tx.execute(select(offer).order_by(offer.c.backend, offer.c.name))
+    )
+
+
+def hold(tx: Connection, claims: Sequence[Claim]) -> None:
+    """Take what is claimed. Raises SoldOut at the first claim that finds too little; undo the transaction then.
+
+    Offers are locked in the order of their names, so that two transactions never wait for each other in a circle.
+    """
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    for one in claims:
+        sums[one.backend, one.offer, one.resource] += one.amount
+    for (backend, offer_name, resource), amount in sorted(sums.items()):
+        taken = tx.execute(
+            update(capacity)
+            .where(capacity.c.backend == backend, capacity.c.offer == offer_name, capacity.c.resource == resource)
+            .where(capacity.c.used + amount <= capacity.c.total)
+            .values(used=capacity.c.used + amount)
+        )
+        if taken.rowcount == 0:
+            raise SoldOut(
+                next(c for c in claims if (c.backend, c.offer, c.resource) == (backend, offer_name, resource))
+            )
+    if claims:
+        tx.execute(insert(claim), [asdict(one) for one in claims])
+
+
+def release(tx: Connection, ids: Iterable[SliverId]) -> None:
+    """Give back what these slivers hold; nothing held is no error."""
+    for some in in_portions(ids):
+        held = tx.execute(
+            select(claim.c.backend, claim.c.offer, claim.c.resource, func.sum(claim.c.amount))
+            .where(claim.c.sliver_id.in_(some))
+            .group_by(claim.c.backend, claim.c.offer, claim.c.resource)
+            .order_by(claim.c.backend, claim.c.offer, claim.c.resource)
+        ).all()
+        for backend, offer_name, resource, amount in held:
+            tx.execute(
+                update(capacity)
+                .where(capacity.c.backend == backend, capacity.c.offer == offer_name, capacity.c.resource == resource)
+                .values(used=capacity.c.used - amount)
+            )
+        tx.execute(delete(claim).where(claim.c.sliver_id.in_(some)))
+
+
+def _description(one: Offer) -> dict[str, object]:
+    return {
+        "sliver_types": [asdict(kind) for kind in one.sliver_types],
+        "images": [asdict(image) for image in one.images],
+        "hardware_types": list(one.hardware_types),
+        "location": one.location,
+    }
+
+
+def _offer(name: str, description: Mapping[str, Any], totals: Mapping[str, int]) -> Offer:
+    location = description["location"]
+    return Offer(
+        name=name,
+        sliver_types=tuple(SliverType(**kind) for kind in description["sliver_types"]),
+        images=tuple(Image(**image) for image in description["images"]),
+        capacity=totals,
+        hardware_types=tuple(description["hardware_types"]),
+        location=tuple(location) if location else None,
+    )

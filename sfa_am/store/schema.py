@@ -1,0 +1,229 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations/` brings a database to this shape.
+
+Desired and observed state of a sliver stand in one row; an operation row says that the two may differ and somebody
+should look. A link is a sliver like a node. Times are aware UTC on the Python side and microseconds since 1970 in the
+database, which both SQLite and PostgreSQL sort and compare quickly.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC moment, stored as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Refuse naive times: they mean something else on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Back to an aware datetime."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+# Names for every constraint, so that migrations can speak of them on both databases.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Who vouches for names: the registry, the slice authority and the member authority are views of these.
+
+authority = Table(
+    "authority",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("gid", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("email", String(255), nullable=False),
+    Column("role", String(16), nullable=False),  # "pi" may register users and slices, "user" may not
+    Column("gid", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+member_key = Table(
+    "member_key",
+    metadata,
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("public_key", Text, nullable=False),
+)
+
+registered_slice = Table(
+    "registered_slice",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("description", Text, nullable=False, default=""),
+    Column("gid", Text, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+slice_member = Table(
+    "slice_member",
+    metadata,
+    Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), primary_key=True),
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+)
+
+trust_root = Table(
+    "trust_root",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("gid", Text, nullable=False),
+    Column("names", JSON, nullable=False),  # list of authority strings this root may vouch for
+    Column("legacy_sha1", Boolean, nullable=False, default=False),
+    Column("added_at", UtcTime, nullable=False),
+    Column("added_by", String(255), nullable=False),
+)
+
+# What is promised at this aggregate.
+
+slice_ = Table(
+    "slice",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("urn", String(255), nullable=False),
+    Column("urn_key", String(255), nullable=False, unique=True),  # folded: slice names compare without case
+    Column("shut_down_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+sliver = Table(
+    "sliver",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("slice_id", ForeignKey("slice.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),  # order within the slice, as requested
+    Column("kind", String(8), nullable=False),
+    Column("client_id", String(255), nullable=False),
+    Column("source", Text, nullable=False),  # the element of the request, as sent
+    Column("backend", String(16), nullable=False),
+    Column("offer", String(64), nullable=False),
+    Column("allocation", String(24), nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+    # desired
+    Column("generation", Integer, nullable=False),
+    Column("shape", JSON, nullable=False),  # Machine or Segment of the backend protocol
+    Column("users", JSON, nullable=False, default=list),  # [{"urn", "login", "keys"}], as given at Provision
+    Column("running", Boolean, nullable=False, default=True),
+    Column("restarts", Integer, nullable=False, default=0),
+    Column("reloads", Integer, nullable=False, default=0),
+    # observed
+    Column("seen", String(8), nullable=False, default="absent"),
+    Column("seen_generation", Integer, nullable=False, default=0),
+    Column("seen_at", UtcTime),
+    Column("fault", Text, nullable=False, default=""),
+    Column("logins", JSON, nullable=False, default=list),
+    CheckConstraint("kind IN ('node', 'link')", name="kind"),
+    CheckConstraint("allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned')", name="allocation"),
+)
+
+# What there is, and who holds it. `used` only grows by the conditional UPDATE in `offers.claim`: no core is sold twice.
+# There is no CHECK (used <= total): a host that comes back smaller must be able to say so.
+
+offer = Table(
+    "offer",
+    metadata,
+    Column("backend", String(16), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("description", JSON, nullable=False),  # the protocol's Offer without its capacity
+    Column("state", String(12), nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    CheckConstraint("state IN ('up', 'away')", name="state"),
+)
+
+capacity = Table(
+    "capacity",
+    metadata,
+    Column("backend", String(16), primary_key=True),
+    Column("offer", String(64), primary_key=True),
+    Column("resource", String(32), primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False, default=0),
+    CheckConstraint("used >= 0", name="used_not_negative"),
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("sliver_id", ForeignKey("sliver.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", String(32), primary_key=True),
+    Column("backend", String(16), nullable=False),
+    Column("offer", String(64), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# What is to be done, and what was.
+
+operation = Table(
+    "operation",
+    metadata,
+    Column("sliver_id", ForeignKey("sliver.id", ondelete="CASCADE"), primary_key=True),
+    Column("backend", String(16), nullable=False),
+    Column("kind", String(8), nullable=False),  # the backend's limit it counts against
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcTime),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before", UtcTime, nullable=False),
+    CheckConstraint("kind IN ('converge', 'remove')", name="kind"),
+)
+Index("ix_operation_due", operation.c.backend, operation.c.kind, operation.c.not_before)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("slice_urn", String(255), index=True),
+    Column("sliver_id", String(32)),
+    Column("actor", String(255), nullable=False),  # user URN, or the name of the loop of ours that acted
+    Column("spoken_by", String(255)),
+    Column("request_id", String(36)),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+)

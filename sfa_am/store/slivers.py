@@ -1,0 +1,289 @@
+"""Slices and slivers: rows in, frozen values out.
+
+A sliver row lives from Allocate until its removal is confirmed; what happened to it stays in the events.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from ipaddress import ip_interface
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
+
+from backends.protocol import (
+    Account,
+    Login,
+    Machine,
+    Observation,
+    Port,
+    Seen,
+    Segment,
+    SliceId,
+    SliverId,
+    SliverSpec,
+)
+from credentials import URN
+from sfa_am.store import schema
+from sfa_am.store.schema import slice_, sliver
+
+GONE = "geni_unallocated"
+"""Allocation of a sliver that is being removed: invisible to clients, still known to the loops."""
+
+ROWS_PER_STATEMENT = 500
+"""SQLite takes at most 32,766 variables in one statement; lists of ids are cut to stay far below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """A slice that has, or had, slivers here."""
+
+    id: SliceId
+    urn: URN
+    shut_down_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliverUser:
+    """A person who may log in: the URN as given, the login name made of it, OpenSSH public keys."""
+
+    urn: str
+    login: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliverRow:
+    """One sliver: what was asked for, what is wanted, what was seen. Columns as in `schema.sliver`."""
+
+    id: SliverId
+    slice_id: SliceId
+    position: int
+    kind: str
+    client_id: str
+    source: str
+    backend: str
+    offer: str
+    allocation: str
+    expires_at: datetime
+    created_at: datetime
+    generation: int
+    shape: Machine | Segment
+    users: tuple[SliverUser, ...]
+    running: bool
+    restarts: int
+    reloads: int
+    seen: Seen
+    seen_generation: int
+    seen_at: datetime | None
+    fault: str
+    logins: tuple[Login, ...]
+
+    def spec(self) -> SliverSpec:
+        """What its backend is asked to make true."""
+        return SliverSpec(
+            sliver=self.id,
+            slice=self.slice_id,
+            offer=self.offer,
+            generation=self.generation,
+            shape=self.shape,
+            running=self.running,
+            restarts=self.restarts,
+            reloads=self.reloads,
+        )
+
+
+def new_id() -> str:
+    """An identifier never used before: 80 random bits, so that names derived from it stay short."""
+    return secrets.token_hex(10)
+
+
+# Slices
+
+
+def slice_by_urn(tx: Connection, urn: URN) -> SliceRow | None:
+    """The slice of this name, whatever its letters' case."""
+    row = tx.execute(select(slice_).where(slice_.c.urn_key == urn_key(urn))).mappings().first()
+    return None if row is None else _slice_row(row)
+
+
+def slice_by_id(tx: Connection, slice_id: SliceId) -> SliceRow:
+    """The slice with this identifier. Raises NoResultFound: identifiers come from our own rows."""
+    return _slice_row(tx.execute(select(slice_).where(slice_.c.id == slice_id)).mappings().one())
+
+
+def add_slice(tx: Connection, urn: URN, *, now: datetime) -> SliceRow:
+    """A new slice row."""
+    row = SliceRow(id=SliceId(new_id()), urn=urn, shut_down_at=None)
+    tx.execute(insert(slice_).values(id=row.id, urn=str(urn), urn_key=urn_key(urn), created_at=now))
+    return row
+
+
+def shut_down(tx: Connection, slice_id: SliceId, *, now: datetime) -> None:
+    """Mark a slice as shut down; its slivers stay for the operator to look at."""
+    tx.execute(update(slice_).where(slice_.c.id == slice_id).values(shut_down_at=now))
+
+
+def urn_key(urn: URN) -> str:
+    """Slice names compare without case (GENI AM API v3, identifiers)."""
+    return str(urn).lower()
+
+
+def _slice_row(row: RowMapping) -> SliceRow:
+    return SliceRow(id=SliceId(row["id"]), urn=URN.parse(row["urn"]), shut_down_at=row["shut_down_at"])
+
+
+# Slivers
+
+
+def add(tx: Connection, rows: Sequence[SliverRow]) -> None:
+    """Insert new slivers."""
+    tx.execute(insert(sliver), [_columns(row) for row in rows])
+
+
+def of_slice(tx: Connection, slice_id: SliceId) -> tuple[SliverRow, ...]:
+    """The slivers that clients see, in the order they were requested."""
+    return _rows(
+        tx,
+        select(sliver)
+        .where(sliver.c.slice_id == slice_id, sliver.c.allocation != GONE)
+        .order_by(sliver.c.created_at, sliver.c.position),
+    )
+
+
+def by_id(tx: Connection, sliver_id: SliverId) -> SliverRow | None:
+    """One sliver, also while it is being removed."""
+    return next(iter(_rows(tx, select(sliver).where(sliver.c.id == sliver_id))), None)
+
+
+def of_backend(tx: Connection, backend: str) -> tuple[SliverRow, ...]:
+    """All slivers that a backend should know, those being removed included; not those only allocated."""
+    return _rows(tx, select(sliver).where(sliver.c.backend == backend, sliver.c.allocation != "geni_allocated"))
+
+
+def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...]:
+    """Slivers whose lease has ended, oldest first."""
+    return _rows(
+        tx,
+        select(sliver)
+        .where(sliver.c.expires_at <= now, sliver.c.allocation != GONE)
+        .order_by(sliver.c.expires_at)
+        .limit(most),
+    )
+
+
+def count(tx: Connection, slice_id: SliceId) -> int:
+    """How many slivers of a slice clients see."""
+    return tx.execute(
+        select(func.count()).select_from(sliver).where(sliver.c.slice_id == slice_id, sliver.c.allocation != GONE)
+    ).scalar_one()
+
+
+def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
+    """Number of slivers by (allocation, seen), for `sfa-am status`."""
+    rows = tx.execute(
+        select(sliver.c.allocation, sliver.c.seen, func.count()).group_by(sliver.c.allocation, sliver.c.seen)
+    )
+    return {(allocation, seen): number for allocation, seen, number in rows}
+
+
+def change(tx: Connection, ids: Iterable[SliverId], **columns: object) -> None:
+    """Set the same columns of several slivers."""
+    for some in in_portions(ids):
+        tx.execute(update(sliver).where(sliver.c.id.in_(some)).values(**columns))
+
+
+def change_wish(tx: Connection, row: SliverRow, **columns: object) -> None:
+    """Set desired columns of one sliver; its generation grows."""
+    values = {key: _plain(value) for key, value in columns.items()}
+    tx.execute(update(sliver).where(sliver.c.id == row.id).values(generation=row.generation + 1, **values))
+
+
+def record(tx: Connection, observation: Observation, *, now: datetime) -> bool:
+    """Store what a backend saw, unless something newer was seen already. Says whether it was stored."""
+    done = tx.execute(
+        update(sliver)
+        .where(sliver.c.id == observation.sliver)
+        .where(or_(sliver.c.seen_generation <= observation.generation, observation.generation == 0))
+        .values(
+            seen=observation.seen.value,
+            seen_generation=func.coalesce(observation.generation or None, sliver.c.seen_generation),
+            seen_at=now,
+            fault=observation.fault,
+            logins=[asdict(login) for login in observation.logins],
+        )
+    )
+    return done.rowcount == 1
+
+
+def forget(tx: Connection, sliver_id: SliverId) -> None:
+    """Delete the row of a sliver that is confirmed to be gone; claims and operation go with it."""
+    tx.execute(delete(sliver).where(sliver.c.id == sliver_id, sliver.c.allocation == GONE))
+
+
+def in_portions(ids: Iterable[SliverId]) -> Iterable[list[SliverId]]:
+    """Cut a list of identifiers into what one statement takes."""
+    everything = list(ids)
+    return (everything[i : i + ROWS_PER_STATEMENT] for i in range(0, len(everything), ROWS_PER_STATEMENT))
+
+
+# Between values and columns
+
+
+def _rows(tx: Connection, query: Select[Any]) -> tuple[SliverRow, ...]:
+    return tuple(_sliver_row(row) for row in tx.execute(query).mappings())
+
+
+def _columns(row: SliverRow) -> dict[str, object]:
+    return {name: _plain(getattr(row, name)) for name in SliverRow.__slots__}
+
+
+def _plain(value: object) -> object:
+    """A value as the column keeps it."""
+    match value:
+        case Machine():
+            return {"machine": asdict(value) | {"ports": [_plain_port(port) for port in value.ports]}}
+        case Segment():
+            return {"segment": asdict(value)}
+        case Seen():
+            return value.value
+        case tuple():
+            return [asdict(part) for part in value]
+        case _:
+            return value
+
+
+def _plain_port(port: Port) -> dict[str, object]:
+    return {"name": port.name, "link": port.link, "mac": port.mac, "addresses": [str(a) for a in port.addresses]}
+
+
+def _sliver_row(row: RowMapping) -> SliverRow:
+    columns = dict(row)
+    columns["shape"] = _shape(row["shape"])
+    columns["users"] = tuple(
+        SliverUser(urn=user["urn"], login=user["login"], keys=tuple(user["keys"])) for user in row["users"]
+    )
+    columns["seen"] = Seen(row["seen"])
+    columns["logins"] = tuple(Login(**login) for login in row["logins"])
+    return SliverRow(**columns)
+
+
+def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
+    if "segment" in stored:
+        return Segment(**stored["segment"])
+    machine = dict(stored["machine"])
+    machine["accounts"] = tuple(Account(name=a["name"], keys=tuple(a["keys"])) for a in machine["accounts"])
+    machine["ports"] = tuple(
+        Port(
+            name=port["name"],
+            link=SliverId(port["link"]),
+            mac=port["mac"],
+            addresses=tuple(ip_interface(address) for address in port["addresses"]),
+        )
+        for port in machine["ports"]
+    )
+    return Machine(**machine)
+
+
+assert set(SliverRow.__slots__) == set(schema.sliver.c.keys())  # noqa: S101 - the two lists are one
