@@ -72,6 +72,8 @@ class Leases(_Section):
 
     allocated_minutes: Annotated[int, Field(ge=1)] = 10
     """An allocated sliver that is not provisioned lives so many minutes."""
+    allocated_longest_minutes: Annotated[int, Field(ge=1)] = 120
+    """Renewing an allocated sliver reaches at most so many minutes ahead."""
     default_days: Annotated[float, Field(gt=0)] = 7
     """A provisioned sliver lives so many days when the researcher asks for no time."""
     longest_days: Annotated[float, Field(gt=0)] = 60
@@ -81,6 +83,11 @@ class Leases(_Section):
     def allocated_for(self) -> timedelta:
         """Lease of an allocated sliver."""
         return timedelta(minutes=self.allocated_minutes)
+
+    @property
+    def allocated_longest_for(self) -> timedelta:
+        """The furthest the lease of an allocated sliver may reach from now."""
+        return timedelta(minutes=self.allocated_longest_minutes)
 
     @property
     def default_for(self) -> timedelta:

@@ -27,6 +27,7 @@ class Taken:
     fence: int
     holder: str
     attempts: int
+    asked_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +48,12 @@ def ask(tx: Connection, wishes: Iterable[Wish], *, now: datetime) -> None:
         renewed = tx.execute(
             update(operation)
             .where(operation.c.sliver_id == wish.sliver_id)
-            .values(kind=wish.kind, fence=operation.c.fence + 1, attempts=0, not_before=now)
+            .values(kind=wish.kind, fence=operation.c.fence + 1, attempts=0, not_before=now, asked_at=now)
         )
         if renewed.rowcount == 0:
             tx.execute(
                 insert(operation).values(
-                    sliver_id=wish.sliver_id, backend=wish.backend, kind=wish.kind, not_before=now, attempts=0, fence=0
+                    sliver_id=wish.sliver_id, backend=wish.backend, kind=wish.kind, not_before=now, asked_at=now
                 )
             )
 
@@ -86,6 +87,7 @@ def take(tx: Connection, *, backend: str, kind: str, most: int, lease: timedelta
             fence=row["fence"] + 1,
             holder=holder,
             attempts=row["attempts"],
+            asked_at=row["asked_at"],
         )
         for row in due
     )
@@ -122,12 +124,12 @@ def release_all(tx: Connection) -> int:
     ).rowcount
 
 
-def next_due(tx: Connection, *, backend: str, kind: str) -> datetime | None:
-    """When the next operation that nobody holds is due."""
+def next_due(tx: Connection, *, backend: str, kind: str, now: datetime) -> datetime | None:
+    """When the next operation that nobody holds is due: past or future, or None when there is none."""
     return tx.execute(
-        select(func.min(operation.c.not_before)).where(
-            operation.c.backend == backend, operation.c.kind == kind, operation.c.lease_until.is_(None)
-        )
+        select(func.min(operation.c.not_before))
+        .where(operation.c.backend == backend, operation.c.kind == kind)
+        .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= now))
     ).scalar_one()
 
 

@@ -210,6 +210,7 @@ operation = Table(
     Column("lease_until", UtcTime),
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", UtcTime, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),  # of the newest wish
     CheckConstraint("kind IN ('converge', 'remove')", name="kind"),
 )
 Index("ix_operation_due", operation.c.backend, operation.c.kind, operation.c.not_before)

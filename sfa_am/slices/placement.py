@@ -1,0 +1,360 @@
+"""Placement: which offer makes which node, and what each sliver will be. Pure: a request and the stock in, a plan out.
+
+All or nothing. Nodes that are joined by links stay within one backend, since no backend knows of another; within a
+backend each node goes where most is free. The plan is a proposal: the conditional claims of `store.offers` decide.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backends.protocol import Machine, Offer, Port, Segment, SliverId, SliverType
+from rspec import Interface, Link, Node, Request
+from sfa_am.errors import BadArgs, NotFeasible, Unavailable, Unsupported
+from sfa_am.slices.addresses import AddressPlan, mac_of
+from sfa_am.slices.identity import Identity
+from sfa_am.store.offers import Claim, Stock
+from sfa_am.store.slivers import new_id
+
+_MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """One sliver-to-be: what asked for it, where it goes, what it will be."""
+
+    id: SliverId
+    kind: str
+    client_id: str
+    source: str
+    backend: str
+    offer: str
+    shape: Machine | Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Slivers in the order of the request, nodes before links, and what they take."""
+
+    slivers: tuple[Placed, ...]
+    claims: tuple[Claim, ...]
+
+
+def own_part(request: Request, identity: Identity) -> Request:
+    """The nodes and links of a request that are for this aggregate.
+
+    Tools send one request to every aggregate it names, so what is bound to another one is left to it. Raises BadArgs
+    when nothing is for us, Unsupported when a link would lead from here to another aggregate.
+    """
+    foreign = [n for n in request.nodes if n.component_manager_id and not identity.is_ours(n.component_manager_id)]
+    nodes = tuple(node for node in request.nodes if node not in foreign)
+    if not nodes:
+        if foreign:
+            raise BadArgs(
+                f"node {foreign[0].client_id!r} (line {foreign[0].line}) is bound to {foreign[0].component_manager_id}, "
+                f"and no node is for this aggregate, which is {identity.manager}"
+            )
+        raise BadArgs("the request names no node")
+    theirs = {interface.client_id for node in foreign for interface in node.interfaces}
+    links = []
+    for link in request.links:
+        away = [ref for ref in link.interface_refs if ref in theirs]
+        if not away:
+            links.append(link)
+        elif len(away) < len(link.interface_refs):
+            raise Unsupported(
+                f"link {link.client_id!r} (line {link.line}) leads to interface {away[0]!r} at another aggregate; "
+                "links between aggregates are not offered here"
+            )
+    return Request(nodes=nodes, links=tuple(links), extra=request.extra)
+
+
+class Numbering(Protocol):
+    """Where identifiers come from; a test hands in a predictable one."""
+
+    def __call__(self) -> str:
+        """A new identifier."""
+
+
+def place(
+    request: Request,
+    stocks: Sequence[Stock],
+    identity: Identity,
+    addresses: AddressPlan,
+    numbering: Numbering = new_id,
+) -> Plan:
+    """Find room for everything in `request`.
+
+    Raises BadArgs for what no offer knows (a type, an image, a component), NotFeasible for what is not free,
+    Unavailable when nothing answers.
+    """
+    up = [stock for stock in stocks if stock.is_up]
+    if not up:
+        raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
+    for node in request.nodes:
+        _refuse_unknown(node, stocks, identity)
+    room = _Room(up)
+    home: dict[str, _Home] = {}
+    for group in _joined(request):
+        _place_group(group, room, identity, home)
+    return _plan(request, home, addresses, numbering)
+
+
+# What is asked for, against what anybody offers
+
+
+def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> None:
+    where = f"node {node.client_id!r} (line {node.line})"
+    offers = [stock.offer for stock in stocks]
+    if node.component_id is not None:
+        name = identity.component_name(node.component_id)
+        if name is None or name not in {offer.name for offer in offers}:
+            raise BadArgs(f"{where}: component {node.component_id} is not at this aggregate; see ListResources")
+        offers = [offer for offer in offers if offer.name == name]
+    if node.exclusive:
+        raise Unsupported(f"{where}: exclusive nodes are not offered here; leave exclusive out or set it to false")
+    _known(where, "sliver type", node.sliver_type, {t.name for offer in offers for t in offer.sliver_types})
+    _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
+    for hardware in node.hardware_types[:1]:
+        _known(where, "hardware type", hardware, {h for offer in offers for h in offer.hardware_types})
+
+
+def _known(where: str, what: str, name: str | None, known: set[str]) -> None:
+    if name is not None and name not in known:
+        raise BadArgs(f"{where}: {what} {name!r} is not offered here; offered are: {', '.join(sorted(known))}")
+
+
+def _image_name(node: Node) -> str | None:
+    """The image's own name: requests write it alone or as a URN."""
+    return node.disk_image.rsplit("+", 1)[-1] if node.disk_image else None
+
+
+# Groups of nodes that must stay together
+
+
+def _joined(request: Request) -> list[list[Node]]:
+    """Nodes in groups joined by links, both in the order of the request."""
+    owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
+    leader = {node.client_id: node.client_id for node in request.nodes}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    for link in request.links:
+        ends = [find(owner[ref]) for ref in link.interface_refs]
+        for other in ends[1:]:
+            leader[find(other)] = find(ends[0])
+    groups: dict[str, list[Node]] = defaultdict(list)
+    for node in request.nodes:
+        groups[find(node.client_id)].append(node)
+    return list(groups.values())
+
+
+# Room
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Where a node goes, and as what."""
+
+    stock: Stock
+    kind: SliverType
+    image: str
+
+
+@dataclass
+class _Room:
+    """What is free, less what this plan has taken so far."""
+
+    stocks: list[Stock]
+    taken: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+
+    def free(self, stock: Stock, resource: str) -> int:
+        return stock.free(resource) - self.taken[stock.backend, stock.offer.name][resource]
+
+    def fits(self, stock: Stock, need: Mapping[str, int]) -> bool:
+        return all(self.free(stock, resource) >= amount for resource, amount in need.items())
+
+    def take(self, stock: Stock, need: Mapping[str, int]) -> None:
+        for resource, amount in need.items():
+            self.taken[stock.backend, stock.offer.name][resource] += amount
+
+    def give_back(self, stock: Stock, need: Mapping[str, int]) -> None:
+        for resource, amount in need.items():
+            self.taken[stock.backend, stock.offer.name][resource] -= amount
+
+
+def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[str, _Home]) -> None:
+    """Find room for a whole group in one backend; the first backend that has it wins."""
+    refusals = []
+    for backend in dict.fromkeys(stock.backend for stock in room.stocks):
+        chosen: dict[str, _Home] = {}
+        try:
+            for node in group:
+                chosen[node.client_id] = _best(node, backend, room, identity)
+                room.take(chosen[node.client_id].stock, _need(chosen[node.client_id].kind))
+        except NotFeasible as refusal:
+            for got in chosen.values():
+                room.give_back(got.stock, _need(got.kind))
+            refusals.append(refusal)
+        else:
+            home.update(chosen)
+            return
+    raise refusals[0]
+
+
+def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
+    """The offer of a backend with most free memory that can make this node."""
+    possible = [(stock, kind) for stock in room.stocks if stock.backend == backend for kind in _kinds(node, stock, identity)]
+    fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, _need(kind))]
+    if not fitting:
+        raise NotFeasible(_too_big(node, possible, room))
+    stock, kind = max(fitting, key=lambda sk: room.free(sk[0], "memory_mib"))
+    return _Home(stock, kind, _image_name(node) or stock.offer.images[0].name)
+
+
+def _kinds(node: Node, stock: Stock, identity: Identity) -> list[SliverType]:
+    """The sliver types by which an offer could make this node: one, or none."""
+    offer: Offer = stock.offer
+    if node.component_id is not None and identity.component_name(node.component_id) != offer.name:
+        return []
+    if (image := _image_name(node)) and image not in {i.name for i in offer.images}:
+        return []
+    if node.hardware_types and node.hardware_types[0] not in offer.hardware_types:
+        return []
+    if node.sliver_type is None:
+        return list(offer.sliver_types[:1])
+    return [kind for kind in offer.sliver_types if kind.name == node.sliver_type]
+
+
+def _need(kind: SliverType) -> dict[str, int]:
+    return {
+        "slivers": 1,
+        "cpus": round(kind.cpus * _MILLI),
+        "memory_mib": kind.memory_mib,
+        "disk_mib": kind.disk_mib,
+    }
+
+
+def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> str:
+    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free."""
+    where = f"node {node.client_id!r} (line {node.line})"
+    if not possible:
+        return f"{where}: what it asks for is offered here, but nothing that answers now has all of it together"
+    stock, kind = max(possible, key=lambda sk: room.free(sk[0], "memory_mib"))
+    short = [
+        f"{amount} {_unit(resource)} needed, {max(0, room.free(stock, resource))} free"
+        for resource, amount in _need(kind).items()
+        if room.free(stock, resource) < amount
+    ]
+    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}; see ListResources"
+
+
+def _unit(resource: str) -> str:
+    return {
+        "slivers": "more slivers",
+        "cpus": "thousandths of a core",
+        "memory_mib": "MiB of memory",
+        "disk_mib": "MiB of disk",
+    }.get(resource, resource)
+
+
+# The plan
+
+
+def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, numbering: Numbering) -> Plan:
+    ids = {item.client_id: SliverId(numbering()) for item in (*request.nodes, *request.links)}
+    ports = _ports(request, ids, addresses)
+    hostnames = _hostnames(request.nodes)
+    slivers: list[Placed] = []
+    claims: list[Claim] = []
+    for node in request.nodes:
+        at = home[node.client_id]
+        machine = Machine(
+            hostname=hostnames[node.client_id],
+            sliver_type=at.kind.name,
+            image=at.image,
+            cpus=at.kind.cpus,
+            memory_mib=at.kind.memory_mib,
+            disk_mib=at.kind.disk_mib,
+            ports=tuple(ports[node.client_id]),
+        )
+        slivers.append(_placed(node, "node", ids, at.stock, machine))
+        claims.extend(
+            Claim(
+                sliver_id=ids[node.client_id],
+                backend=at.stock.backend,
+                offer=at.stock.offer.name,
+                resource=resource,
+                amount=amount,
+            )
+            for resource, amount in _need(at.kind).items()
+        )
+    owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
+    for link in request.links:
+        first = home[owner[link.interface_refs[0]]].stock
+        slivers.append(_placed(link, "link", ids, first, Segment(capacity_kbps=_capacity(link))))
+    return Plan(slivers=tuple(slivers), claims=tuple(claims))
+
+
+def _placed(item: Node | Link, kind: str, ids: Mapping[str, SliverId], stock: Stock, shape: Machine | Segment) -> Placed:
+    return Placed(
+        id=ids[item.client_id],
+        kind=kind,
+        client_id=item.client_id,
+        source=item.source,
+        backend=stock.backend,
+        offer=stock.offer.name,
+        shape=shape,
+    )
+
+
+def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan) -> dict[str, list[Port]]:
+    """The ports of each node, in the order of its interfaces; an interface on no link has none."""
+    interfaces: dict[str, Interface] = {i.client_id: i for node in request.nodes for i in node.interfaces}
+    plugged: dict[str, tuple[Link, int]] = {}
+    given = {}
+    for link in request.links:
+        given.update(addresses.complete([interfaces[ref] for ref in link.interface_refs]))
+        plugged.update({ref: (link, place_in_link) for place_in_link, ref in enumerate(link.interface_refs)})
+    result: dict[str, list[Port]] = {}
+    for node in request.nodes:
+        result[node.client_id] = []
+        for number, interface in enumerate(node.interfaces, start=1):
+            if interface.client_id not in plugged:
+                continue
+            link, place_in_link = plugged[interface.client_id]
+            result[node.client_id].append(
+                Port(
+                    name=f"eth{number}",
+                    link=ids[link.client_id],
+                    mac=interface.mac or mac_of(ids[link.client_id], place_in_link),
+                    addresses=given[interface.client_id],
+                )
+            )
+    return result
+
+
+def _capacity(link: Link) -> int | None:
+    wanted = [p.capacity_kbps for p in link.properties if p.capacity_kbps]
+    return max(wanted) if wanted else None
+
+
+def _hostnames(nodes: Iterable[Node]) -> dict[str, str]:
+    """A DNS label for each node, made of its client_id; a second of the same gets a number."""
+    result: dict[str, str] = {}
+    taken: set[str] = set()
+    for node in nodes:
+        label = re.sub(r"[^a-z0-9-]+", "-", node.client_id.lower()).strip("-")[:60].rstrip("-") or "node"
+        name, number = label, 2
+        while name in taken:
+            name, number = f"{label}-{number}"[:63], number + 1
+        taken.add(name)
+        result[node.client_id] = name
+    return result
+

@@ -1,0 +1,57 @@
+"""Trusted roots: which authorities' certificates we believe, and about which names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from sfa_am.store.schema import trust_root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRow:
+    """A root as the operator confirmed it.
+
+    gid:         PEM
+    names:       authorities ("a:b") that it may vouch for, with all below them
+    legacy_sha1: whether its signatures may be RSA-SHA1
+    added_by:    who confirmed it
+    """
+
+    fingerprint: str
+    gid: str
+    names: tuple[str, ...]
+    legacy_sha1: bool
+    added_at: datetime
+    added_by: str
+
+
+def put(tx: Connection, root: RootRow) -> None:
+    """Add a root, or change what it may do."""
+    values = {
+        "gid": root.gid,
+        "names": list(root.names),
+        "legacy_sha1": root.legacy_sha1,
+        "added_at": root.added_at,
+        "added_by": root.added_by,
+    }
+    here = trust_root.c.fingerprint == root.fingerprint
+    if tx.execute(update(trust_root).where(here).values(**values)).rowcount == 0:
+        tx.execute(insert(trust_root).values(fingerprint=root.fingerprint, **values))
+
+
+def remove(tx: Connection, fingerprint: str) -> bool:
+    """Trust it no more. False when it was not there."""
+    return tx.execute(delete(trust_root).where(trust_root.c.fingerprint == fingerprint)).rowcount == 1
+
+
+def everything(tx: Connection) -> Sequence[RootRow]:
+    """All roots, oldest first."""
+    rows = tx.execute(select(trust_root).order_by(trust_root.c.added_at, trust_root.c.fingerprint)).mappings()
+    return tuple(RootRow(**{**row, "names": tuple(row["names"])}) for row in rows)
+
+
+def version(tx: Connection) -> tuple[object, ...]:
+    """A value that changes whenever the roots do."""
+    return tuple(tx.execute(select(func.count(), func.max(trust_root.c.added_at))).one())

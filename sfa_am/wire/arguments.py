@@ -1,0 +1,152 @@
+"""What clients send, made into values: credentials, options, times, users. Everything wrong here is BADARGS.
+
+Lenient where tools of the field differ (GENI AM API v3, "Common Concepts"; what each client really sends was learnt by
+running them): credentials as structs or bare strings, text as string or base64, booleans as 0 and 1, unknown options.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from xmlrpc.client import Binary, DateTime
+
+from sfa_am.errors import BadArgs, BadVersion
+
+GENI_SFA_VERSIONS = ("2", "3")
+
+
+def expect(call: str, sent: Sequence[object], names: Sequence[str], *, optional: int = 0) -> list[Any]:
+    """Check the number of arguments; the last `optional` may be missing and then are empty structs."""
+    least, most = len(names) - optional, len(names)
+    if not least <= len(sent) <= most:
+        raise BadArgs(f"{call} takes {most} arguments ({', '.join(names)}), and {len(sent)} were sent")
+    return [*sent, *({} for _ in range(most - len(sent)))]
+
+
+def text(value: object, what: str) -> str:
+    """A string, which some tools send as base64."""
+    if isinstance(value, Binary):
+        try:
+            return value.data.decode("utf-8")
+        except UnicodeDecodeError as e:
+            raise BadArgs(f"{what} is base64 of something that is not UTF-8 text") from e
+    if not isinstance(value, str):
+        raise BadArgs(f"{what} must be a string, not {_kind(value)}")
+    return value
+
+
+def texts(value: object, what: str) -> list[str]:
+    """An array of strings; one string alone is taken as an array of one."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise BadArgs(f"{what} must be an array of strings, not {_kind(value)}")
+    return [text(one, f"{what}[{number}]") for number, one in enumerate(value)]
+
+
+def options(value: object) -> Mapping[str, Any]:
+    """The options struct. Unknown options are ignored, as the specification asks."""
+    if not isinstance(value, dict):
+        raise BadArgs(f"options must be a struct, not {_kind(value)}")
+    return value
+
+
+def credentials(value: object) -> tuple[str, ...]:
+    """The SFA credentials among those sent, as XML text.
+
+    Raises BadArgs when something was sent and none of it is a type we read, saying which types those are.
+    """
+    if not isinstance(value, list):
+        raise BadArgs(f"credentials must be an array, not {_kind(value)}")
+    documents, strange = [], []
+    for number, one in enumerate(value):
+        what = f"credentials[{number}]"
+        if isinstance(one, str | Binary):
+            documents.append(text(one, what))  # version 2 of the API sends the bare document
+        elif not isinstance(one, dict):
+            raise BadArgs(f"{what} must be a struct with geni_type, geni_version and geni_value, not {_kind(one)}")
+        elif _is_sfa(one):
+            documents.append(text(one.get("geni_value"), f"{what}.geni_value"))
+        else:
+            strange.append(f"{one.get('geni_type')} {one.get('geni_version')}")
+    if strange and not documents:
+        expected = " or ".join(f"geni_sfa {version}" for version in GENI_SFA_VERSIONS)
+        raise BadArgs(f"credentials of type {', '.join(strange)!r:.200} are not read here; {expected} is expected")
+    return tuple(documents)
+
+
+def _is_sfa(one: Mapping[str, object]) -> bool:
+    version = str(one.get("geni_version")).split(".")[0]
+    return str(one.get("geni_type")).lower() == "geni_sfa" and version in GENI_SFA_VERSIONS
+
+
+def flag(given: Mapping[str, Any], name: str) -> bool:
+    """A boolean option; absent is false."""
+    value = given.get(name, False)
+    if isinstance(value, str):
+        if value.lower() not in ("true", "false", "1", "0", ""):
+            raise BadArgs(f"option {name} must be a boolean, not {value!r:.50}")
+        return value.lower() in ("true", "1")
+    if not isinstance(value, bool | int) and value is not None:
+        raise BadArgs(f"option {name} must be a boolean, not {_kind(value)}")
+    return bool(value)
+
+
+def moment(value: object, what: str) -> datetime:
+    """A time as RFC 3339 text, or XML-RPC's own form (which has no zone and is taken as UTC, as the API says)."""
+    if isinstance(value, DateTime):
+        return _parsed(str(value), what).replace(tzinfo=UTC)
+    written = text(value, what).strip()
+    at = _parsed(written, what)
+    if at.tzinfo is None:
+        raise BadArgs(f"{what} {written!r} has no time zone; write it as {at.isoformat(timespec='seconds')}Z for UTC")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as e:
+        raise BadArgs(f"{what} {written!r} is out of range") from e
+
+
+def _parsed(written: str, what: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError as e:
+        raise BadArgs(f"{what} {written!r:.60} is not a time; write it as 2026-12-31T23:59:59Z") from e
+
+
+def end_time(given: Mapping[str, Any]) -> datetime | None:
+    """The option geni_end_time, where given."""
+    value = given.get("geni_end_time")
+    return None if value in (None, "") else moment(value, "option geni_end_time")
+
+
+def users(given: Mapping[str, Any]) -> list[tuple[str, list[str]]] | None:
+    """The option geni_users as (URN, keys) pairs; None when absent."""
+    value = given.get("geni_users")
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise BadArgs(f"option geni_users must be an array of structs, not {_kind(value)}")
+    result = []
+    for number, user in enumerate(value):
+        what = f"geni_users[{number}]"
+        if not isinstance(user, dict) or "urn" not in user:
+            raise BadArgs(f"{what} must be a struct with urn and keys")
+        result.append((text(user["urn"], f"{what}.urn"), texts(user.get("keys", []), f"{what}.keys")))
+    return result
+
+
+def rspec_version(given: Mapping[str, Any]) -> None:
+    """Check the mandatory option geni_rspec_version: GENI 3 is what we write. Raises BadArgs, BadVersion."""
+    value = given.get("geni_rspec_version")
+    if isinstance(value, str) and len(value.split()) == 2:  # some tools write "GENI 3"
+        kind, version = value.split()
+    elif isinstance(value, dict) and {"type", "version"} <= value.keys():
+        kind, version = str(value["type"]), str(value["version"])
+    else:
+        raise BadArgs("option geni_rspec_version is needed: a struct with type and version, for example GENI and 3")
+    if (kind.strip().lower(), version.strip()) != ("geni", "3"):
+        raise BadVersion(f"RSpec {kind!r:.30} version {version!r:.30} is not written here; GENI version 3 is")
+
+
+def _kind(value: object) -> str:
+    names = {dict: "a struct", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")

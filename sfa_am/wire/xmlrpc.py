@@ -1,0 +1,196 @@
+"""XML-RPC over HTTP: what all doors share. Bytes to arguments, outcomes to bytes, nothing about any API.
+
+A door is a Twisted `XMLRPC` resource whose methods are coroutines taking a `Caller` and what was sent:
+
+    async def xmlrpc_GetVersion(self, caller: Caller, *sent: object) -> object
+
+Malformed XML-RPC and unknown methods are answered with a Fault, as the XML-RPC specification asks; everything that an
+API has a code for is the door's own business.
+"""
+
+import contextvars
+import functools
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from xml.parsers import expat
+from xmlrpc.client import Fault, Unmarshaller, dumps
+
+import structlog
+from OpenSSL import crypto
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+from twisted.web import server
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.xmlrpc import XMLRPC, NoSuchFunction
+
+from credentials import GID, CredentialError
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+MALFORMED = -32700
+UNKNOWN_METHOD = -32601
+"""Fault numbers of the "Specification for Fault Code Interoperability" that XML-RPC servers agree on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is calling: the certificate whose key the handshake proved. Not yet believed."""
+
+    gid: GID
+    request_id: str
+
+
+class Malformed(Exception):
+    """The body is not an XML-RPC call."""
+
+
+class Door(XMLRPC):
+    """One API at one path."""
+
+    def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool) -> None:
+        super().__init__(allowNone=True)
+        self._reactor = reactor
+        self._pool = pool
+
+    async def off_reactor(self, work: Callable[[], T]) -> T:
+        """Run blocking work in a thread, with the log context of this call."""
+        context = contextvars.copy_context()
+        return await deferToThreadPool(self._reactor, self._pool, context.run, work)
+
+    def render_POST(self, request: server.Request) -> int:  # noqa: N802 - Twisted's name
+        """Answer one call. In place of Twisted's own, which would read a document type declaration."""
+        request.setHeader(b"content-type", b"text/xml; charset=utf-8")
+        finished = request.notifyFinish()
+        answer = Deferred.fromCoroutine(self._answer(request))
+        # A client that hangs up while we read is dropped; once work has begun it is finished, answered or not.
+        gone: list[object] = []
+        finished.addErrback(gone.append)
+        answer.addCallback(lambda content: None if gone else _send(request, content))
+        answer.addErrback(lambda failure: log.error("could not answer", failure=failure.getTraceback()))
+        return server.NOT_DONE_YET
+
+    async def _answer(self, request: server.Request) -> bytes:
+        """The response body. Never raises."""
+        request_id = uuid.uuid4().hex[:12]
+        structlog.contextvars.bind_contextvars(request=request_id)
+        try:
+            name, sent = unmarshal(request.content.read())
+            method: Callable[..., Coroutine[Any, Any, object]] = self.lookupProcedure(name)
+            caller = Caller(gid=peer(request), request_id=request_id)
+            result = await method(caller, *sent)
+            return marshal((result,))
+        except Malformed as e:
+            return marshal(Fault(MALFORMED, f"not an XML-RPC call: {e}"))
+        except NoSuchFunction:
+            known = ", ".join(sorted(self.listProcedures()))
+            return marshal(Fault(UNKNOWN_METHOD, f"no method of this name here; known are {known}"))
+        except CredentialError as e:
+            return marshal(Fault(3, f"your certificate can't be read: {e}"))
+        except Fault as fault:
+            return marshal(fault)
+        except Exception:
+            log.exception("a call failed")
+            return marshal(Fault(5, f"internal error, logged as {request_id}: please report it"))
+
+
+def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:
+    """Method name and arguments of an XML-RPC call. Raises Malformed.
+
+    Document type declarations are refused: XML-RPC has no use for them, and they are how small documents grow large.
+    """
+    reader = Unmarshaller()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.data
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.buffer_text = True
+    try:
+        parser.Parse(body, True)
+        sent = reader.close()
+    except Malformed:
+        raise
+    except Exception as e:  # the standard library's unmarshaller raises whatever its conversions do
+        raise Malformed(str(e) or type(e).__name__) from e
+    name = reader.getmethodname()
+    if name is None:
+        raise Malformed("no methodName")
+    return name, sent
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise Malformed("document type declarations are not accepted")
+
+
+def marshal(outcome: Fault | tuple[object]) -> bytes:
+    """A method response."""
+    return dumps(outcome, methodresponse=True, allow_none=True).encode("utf-8", "xmlcharrefreplace")
+
+
+def peer(request: server.Request) -> GID:
+    """The certificate the client proved. Raises CredentialError when it can't be read as one."""
+    certificate = request.transport.getPeerCertificate()  # never None: the handshake insists on one
+    return _gid(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+
+
+@functools.lru_cache(maxsize=4096)
+def _gid(der: bytes) -> GID:
+    return GID.parse(der)
+
+
+def _send(request: server.Request, content: bytes) -> None:
+    request.setHeader(b"content-length", b"%d" % len(content))
+    request.write(content)
+    request.finish()
+
+
+class BoundedRequest(server.Request):
+    """A request whose body may not pass the site's limit, whether it says its length or comes in chunks."""
+
+    _received = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """Called when the headers are read."""
+        super().gotLength(length)
+        if length is not None and length > self.channel.site.body_limit:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Called for each part of the body."""
+        self._received += len(data)
+        if self._received > self.channel.site.body_limit:
+            self._refuse()
+        if not self._refused:  # what still arrives of a refused body is dropped
+            super().handleContentChunk(data)
+
+    def _refuse(self) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        channel: HTTPChannel = self.channel
+        text = b"the request is larger than this server takes (%d bytes)\n" % channel.site.body_limit
+        channel.transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
+        )
+        channel.transport.loseConnection()
+
+
+class BoundedSite(server.Site):
+    """A site with a limit on request bodies. Says nothing about what serves it."""
+
+    def __init__(self, root: IResource, *, body_limit: int, idle_seconds: int) -> None:
+        super().__init__(root, requestFactory=BoundedRequest, timeout=idle_seconds)
+        self.body_limit = body_limit
+        self.displayTracebacks = False
+
+    def log(self, request: server.Request) -> None:
+        """No access log: doors log calls, with names."""
