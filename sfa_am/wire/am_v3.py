@@ -21,7 +21,7 @@ from sfa_am.slices.lease import wire_time
 from sfa_am.slices.replies import Described, SliverState
 from sfa_am.slices.service import AggregateService, Presented
 from sfa_am.wire import arguments
-from sfa_am.wire.xmlrpc import Caller, Door
+from sfa_am.wire.xmlrpc import Caller, Door, marshal
 
 log = structlog.get_logger()
 
@@ -48,11 +48,11 @@ class AggregateV3(Door):
         super().__init__(reactor, pool)
         self._service = service
         self._now = now
-        self._version = version
+        self._version = marshal(({"geni_api": 3, "code": _code(0), "value": version, "output": ""},))
 
-    async def xmlrpc_GetVersion(self, caller: Caller, *sent: object) -> Triple:  # noqa: N802
+    async def xmlrpc_GetVersion(self, caller: Caller, *sent: object) -> bytes:  # noqa: N802
         """What we are and speak. Needs no credential."""
-        return {"geni_api": 3, "code": _code(0), "value": self._version, "output": ""}
+        return self._version
 
     async def xmlrpc_ListResources(self, caller: Caller, *sent: object) -> Triple:  # noqa: N802
         """The advertisement."""

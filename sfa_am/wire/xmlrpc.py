@@ -4,6 +4,8 @@ A door is a Twisted `XMLRPC` resource whose methods are coroutines taking a `Cal
 
     async def xmlrpc_GetVersion(self, caller: Caller, *sent: object) -> object
 
+and returning what XML-RPC can marshal, or bytes that `marshal` made before.
+
 Malformed XML-RPC and unknown methods are answered with a Fault, as the XML-RPC specification asks; everything that an
 API has a code for is the door's own business.
 """
@@ -85,7 +87,7 @@ class Door(XMLRPC):
             method: Callable[..., Coroutine[Any, Any, object]] = self.lookupProcedure(name)
             caller = Caller(gid=peer(request), request_id=request_id)
             result = await method(caller, *sent)
-            return marshal((result,))
+            return result if isinstance(result, bytes) else marshal((result,))
         except Malformed as e:
             return marshal(Fault(MALFORMED, f"not an XML-RPC call: {e}"))
         except NoSuchFunction:

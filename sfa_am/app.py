@@ -1,0 +1,189 @@
+"""The composition root: the one place that knows the classes and puts them together."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import structlog
+from twisted.application.internet import StreamServerEndpointService, TimerService
+from twisted.application.service import MultiService
+from twisted.internet import endpoints, threads
+from twisted.internet.defer import Deferred
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.threadpool import ThreadPool
+from twisted.web.resource import Resource
+
+from backends.protocol import Backend, Context
+from sfa_am.authority import Authority, Registry
+from sfa_am.config import Config, ConfigError
+from sfa_am.orchestration.backend_service import BackendService
+from sfa_am.orchestration.expiry import expire
+from sfa_am.slices.gate import Gate
+from sfa_am.slices.identity import Identity
+from sfa_am.slices.service import AggregateService
+from sfa_am.store import Store, operations
+from sfa_am.wire.am_v3 import AggregateV3, get_version
+from sfa_am.wire.sfa_registry import RegistryDoor
+from sfa_am.wire.tls import ClientCertificateTLS
+from sfa_am.wire.xmlrpc import BoundedSite
+
+log = structlog.get_logger()
+
+BACKENDS = "sfa_am.backends"
+"""Entry point group in which backends are found."""
+
+_EXPIRY_EVERY = 1.0
+_BACKLOG = 1024
+"""Tools open several connections at once, each for one call."""
+
+
+class AlreadyRunning(Exception):
+    """Another server uses this state folder."""
+
+
+def utc_now() -> datetime:
+    """The clock of the running server."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def sole_user_of(state: Path) -> Iterator[None]:
+    """Hold the state folder for this process. Raises AlreadyRunning; the system lets go when the process ends."""
+    lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise AlreadyRunning(f"{state} is in use by another server; stop that one first") from e
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+        yield
+    finally:
+        os.close(lock)
+
+
+def load_backends(config: Config, state: Path) -> dict[str, Backend]:
+    """The backends that the settings name, and no others. Raises ConfigError."""
+    known = {point.name: point for point in entry_points(group=BACKENDS)}
+    made: dict[str, Backend] = {}
+    for wanted in config.backend:
+        if wanted.plugin not in known:
+            raise ConfigError(
+                f"backend {wanted.name!r}: no plugin {wanted.plugin!r} is installed; "
+                f"installed are: {', '.join(sorted(known))}"
+            )
+        try:
+            create: Callable[[Mapping[str, object], Context], Backend] = known[wanted.plugin].load()
+        except ImportError as e:
+            raise ConfigError(f"backend {wanted.name!r}: plugin {wanted.plugin!r} lacks a package: {e}") from e
+        folder = state / "backends" / wanted.name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            made[wanted.name] = create(wanted.settings, Context(name=wanted.name, state=folder))
+        except ValueError as e:
+            raise ConfigError(f"backend {wanted.name!r}: {e}") from e
+    return made
+
+
+class Server(MultiService):
+    """Everything that runs in one process: doors, loops, backends."""
+
+    def __init__(
+        self, state: Path, config: Config, reactor: Any, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self._reactor = reactor
+        self._now = now
+        self.store = Store.in_folder(state)
+        self.store.migrate()
+        with self.store.transaction() as tx:
+            if abandoned := operations.release_all(tx):
+                log.info("taking up what an earlier run left", operations=abandoned)
+        self._pool = ThreadPool(minthreads=2, maxthreads=config.server.threads, name="calls")
+        self._backends = [
+            BackendService(name, backend, self.store, now) for name, backend in load_backends(config, state).items()
+        ]
+        for backend_service in self._backends:
+            backend_service.setServiceParent(self)
+        self._every(_EXPIRY_EVERY, self._expire)
+        self._open_doors(state)
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Start the pool before the doors, which need it."""
+        self._pool.start()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Close the doors, let what is under way end, then close the store."""
+        stopped: Deferred[None] = Deferred.fromCoroutine(self._stop())
+        return stopped
+
+    async def _stop(self) -> None:
+        await MultiService.stopService(self)
+        await threads.deferToThread(self._pool.stop)
+        self.store.close()
+
+    def wake(self) -> None:
+        """There may be work for the backends."""
+        for backend_service in self._backends:
+            backend_service.wake()
+
+    @property
+    def am_url(self) -> str:
+        """Where the aggregate manager answers."""
+        return f"https://{self._config.server.public_host}:{self._config.server.am_port}/am/3"
+
+    def _open_doors(self, state: Path) -> None:
+        config = self._config
+        authority = Authority.load(state / "authority")
+        identity = Identity(config.aggregate.authority)
+        gate = Gate(self.store)
+        service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake)
+        registry = Registry(self.store, gate, authority, config.registry)
+        tls = ClientCertificateTLS(key=state / "authority" / "am.key", chain=state / "authority" / "am.gid")
+
+        version = get_version(self.am_url, urn=identity.manager, title=config.aggregate.title, other_versions={})
+        am = AggregateV3(self._reactor, self._pool, service, now=self._now, version=version)
+        root = Resource()
+        versions = Resource()
+        versions.putChild(b"3", am)
+        root.putChild(b"am", versions)
+        root.putChild(b"", am)  # tools that know a host and a port only
+        root.putChild(b"RPC2", am)
+        self._listen(root, config.server.am_port, tls)
+
+        registry_door = RegistryDoor(self._reactor, self._pool, registry, now=self._now)
+        registry_root = Resource()
+        registry_root.putChild(b"", registry_door)
+        registry_root.putChild(b"RPC2", registry_door)
+        self._listen(registry_root, config.server.registry_port, tls)
+
+    def _listen(self, root: Resource, port: int, tls: ClientCertificateTLS) -> None:
+        server = self._config.server
+        site = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
+        kind = endpoints.TCP6ServerEndpoint if server.listen.version == 6 else endpoints.TCP4ServerEndpoint
+        plain = kind(self._reactor, port, backlog=_BACKLOG, interface=str(server.listen))
+        StreamServerEndpointService(plain, TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)).setServiceParent(
+            self
+        )
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        """Run `work` in a thread, again and again; what it raises is logged and the next turn comes."""
+
+        async def turn() -> None:
+            try:
+                await threads.deferToThreadPool(self._reactor, self._pool, work)
+            except Exception:
+                log.exception("a periodic task failed", task=work.__name__)
+
+        TimerService(seconds, lambda: Deferred.fromCoroutine(turn())).setServiceParent(self)
+
+    def _expire(self) -> None:
+        if expire(self.store, self._now()):
+            self.wake()

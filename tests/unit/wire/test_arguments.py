@@ -1,0 +1,83 @@
+"""What clients send, and how it is read or refused."""
+
+from datetime import UTC, datetime
+from xmlrpc.client import Binary, DateTime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfa_am.errors import AMError, BadArgs, BadVersion
+from sfa_am.wire import arguments
+
+wire_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(wire_values)
+def test_whatever_is_sent_is_read_or_refused_with_a_code(value):
+    readers = [
+        lambda: arguments.credentials(value),
+        lambda: arguments.options(value),
+        lambda: arguments.texts(value, "urns"),
+        lambda: arguments.moment(value, "expiration_time"),
+        lambda: arguments.users({"geni_users": value}),
+        lambda: arguments.rspec_version({"geni_rspec_version": value}),
+        lambda: arguments.flag({"geni_best_effort": value}, "geni_best_effort"),
+    ]
+    for read in readers:
+        try:
+            read()
+        except AMError as refusal:
+            assert str(refusal)
+
+
+def test_credentials_come_as_structs_as_bare_text_and_as_base64():
+    struct = {"geni_type": "geni_sfa", "geni_version": "3", "geni_value": "<a/>"}
+    packed = {"geni_type": "GENI_SFA", "geni_version": 2, "geni_value": Binary(b"<b/>")}
+    assert arguments.credentials([struct, packed, "<c/>"]) == ("<a/>", "<b/>", "<c/>")
+
+
+def test_a_credential_of_another_type_is_refused_with_the_types_that_are_read():
+    with pytest.raises(BadArgs, match=r"geni_unknown.*geni_sfa 2 or geni_sfa 3"):
+        arguments.credentials([{"geni_type": "geni_unknown", "geni_version": "1", "geni_value": "x"}])
+
+
+def test_a_credential_of_another_type_beside_a_good_one_is_passed_over():
+    good = {"geni_type": "geni_sfa", "geni_version": "3", "geni_value": "<a/>"}
+    assert arguments.credentials([{"geni_type": "geni_abac", "geni_version": "1", "geni_value": "x"}, good]) == ("<a/>",)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["2030-01-02T03:04:05Z", "2030-01-02T04:04:05+01:00", "2030-01-02 03:04:05.000000+00:00", DateTime("20300102T03:04:05")],
+)
+def test_times_are_read_with_any_offset_and_mean_the_same_moment(sent):
+    assert arguments.moment(sent, "expiration_time") == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("sent", ["2030-01-02T03:04:05", "tomorrow", "", "9999-12-31T23:59:59-23:00", 5])
+def test_a_time_without_zone_or_sense_is_bad_arguments(sent):
+    with pytest.raises(BadArgs, match="expiration_time"):
+        arguments.moment(sent, "expiration_time")
+
+
+@pytest.mark.parametrize("sent", [{"type": "GENI", "version": "3"}, {"type": "geni", "version": 3}, "geni 3"])
+def test_rspec_version_3_is_known_by_all_its_spellings(sent):
+    arguments.rspec_version({"geni_rspec_version": sent})
+
+
+def test_another_rspec_version_is_a_bad_version_and_a_missing_one_a_bad_argument():
+    with pytest.raises(BadVersion, match="GENI version 3"):
+        arguments.rspec_version({"geni_rspec_version": {"type": "ProtoGENI", "version": "2"}})
+    with pytest.raises(BadArgs, match="geni_rspec_version"):
+        arguments.rspec_version({})
+
+
+def test_too_few_and_too_many_arguments_are_named():
+    with pytest.raises(BadArgs, match=r"Status takes 3 arguments \(urns, credentials, options\), and 1 were sent"):
+        arguments.expect("Status", (1,), ("urns", "credentials", "options"), optional=1)
+    assert arguments.expect("Status", (1, 2), ("urns", "credentials", "options"), optional=1) == [1, 2, {}]
