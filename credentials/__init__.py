@@ -1,1 +1,30 @@
 """SFA and GENI names, certificates (GIDs) and credentials: bytes in, verdict out."""
+
+from credentials.errors import BadGID, BadKey, BadName, CredentialError, CredentialRefused, GIDRefused
+from credentials.gid import GID
+from credentials.issue import Issuer, self_signed_root, self_signed_user
+from credentials.privilege import Privilege
+from credentials.trust import Root, Trust
+from credentials.urn import URN, check_slice_name, check_user_name
+from credentials.verify import Authorization, Verifier
+
+__all__ = [
+    "GID",
+    "URN",
+    "Authorization",
+    "BadGID",
+    "BadKey",
+    "BadName",
+    "CredentialError",
+    "CredentialRefused",
+    "GIDRefused",
+    "Issuer",
+    "Privilege",
+    "Root",
+    "Trust",
+    "Verifier",
+    "check_slice_name",
+    "check_user_name",
+    "self_signed_root",
+    "self_signed_user",
+]

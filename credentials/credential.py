@@ -1,0 +1,201 @@
+"""Signed SFA credentials: bytes in, a chain of unverified statements with good signatures out.
+
+Implements the reading side of https://groups.geni.net/geni/wiki/GeniApiCredentials. What is returned has been signed by
+whom it says, and no more: whether the signers may be believed, and what the statements allow, is decided in `verify`.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from credentials import signature
+from credentials.errors import BadGID, BadName, CredentialRefused
+from credentials.gid import GID
+from credentials.privilege import Privilege
+from credentials.signature import DSIG, XML_ID
+from credentials.urn import URN
+
+LARGEST = 1024 * 1024
+"""Bytes. A credential delegated five times with chains of four certificates stays below 100 KiB."""
+
+DEEPEST_DELEGATION = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedStatement:
+    """One credential element, read from the bytes that its signature covers.
+
+    signer:  whose key made the signature; not yet believed
+    is_sha1: whether the signature rests on SHA-1
+    """
+
+    owner: GID
+    target: GID
+    expires_at: datetime
+    privileges: tuple[Privilege, ...]
+    signer: GID
+    is_sha1: bool
+    serial: str
+
+
+def read(document: bytes | str) -> tuple[UnverifiedStatement, ...]:
+    """The statements of a signed credential: the one presented first, then those it was delegated from.
+
+    Every one has a signature that covers it. Raises CredentialRefused ("parse", "signature", "algorithm").
+    """
+    root = _parse(document)
+    elements = _chain(root)
+    signatures = root.find("signatures")
+    if signatures is None:
+        raise CredentialRefused("signature", "the credential is not signed")
+    return tuple(_statement(element, signatures) for element in elements)
+
+
+def unverified_target(document: bytes | str) -> URN | None:
+    """What a credential says it is about, unchecked: to choose among credentials, never to allow anything."""
+    element = _chain(_parse(document))[0]
+    return _gid(element, "target_gid").urn
+
+
+def parser() -> etree.XMLParser:
+    """An XML parser that fetches nothing, expands nothing, and stays within bounds."""
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+
+
+def _parse(document: bytes | str) -> etree._Element:
+    octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+    if len(octets) > LARGEST:
+        raise CredentialRefused("parse", f"the credential has {len(octets)} bytes; at most {LARGEST} are read")
+    if isinstance(document, str):
+        # The text was decoded once already: what its declaration says of an encoding is no longer so.
+        octets = re.sub(rb"^\s*<\?xml[^>]*\?>", b"", octets)
+    try:
+        root = etree.fromstring(octets.strip(), parser())
+    except (etree.XMLSyntaxError, ValueError) as e:
+        raise CredentialRefused("parse", f"the credential is not well-formed XML: {e}") from e
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise CredentialRefused("parse", "document type declarations are not accepted in credentials")
+    if any(not isinstance(node.tag, str) and node.tag is etree.Entity for node in root.iter()):
+        raise CredentialRefused("parse", "entities are not accepted in credentials")
+    return root
+
+
+def _chain(root: etree._Element) -> list[etree._Element]:
+    """The credential elements, outermost first, in a document that has nothing else. Raises CredentialRefused.
+
+    A fixed shape is what keeps signature wrapping out: there is one place for a credential, one for its parent, one for
+    signatures, and every identifier is there once.
+    """
+    if root.tag != "signed-credential":
+        raise CredentialRefused("parse", f"<signed-credential> is expected, not <{_local(root)}>")
+    children = [child.tag for child in root if isinstance(child.tag, str)]
+    if sorted(children) not in (["credential"], ["credential", "signatures"]):
+        raise CredentialRefused("parse", f"<signed-credential> holds {', '.join(map(_short, children)) or 'nothing'}")
+    identifiers = [value for node in root.iter() if (value := node.get(XML_ID)) is not None]
+    if len(identifiers) != len(set(identifiers)):
+        raise CredentialRefused("parse", "two elements of the credential have the same xml:id")
+    elements: list[etree._Element] = []
+    element = root.find("credential")
+    while element is not None:
+        elements.append(element)
+        if len(elements) > DEEPEST_DELEGATION:
+            raise CredentialRefused("delegation", f"delegated more than {DEEPEST_DELEGATION - 1} times")
+        element = _parent(element)
+    everywhere = sum(1 for _ in root.iter("credential"))
+    if everywhere != len(elements):
+        raise CredentialRefused("parse", "there are credentials in places where none belongs")
+    return elements
+
+
+def _parent(element: etree._Element) -> etree._Element | None:
+    parents = element.findall("parent")
+    if not parents:
+        return None
+    if len(parents) > 1 or len(parents[0].findall("credential")) > 1:
+        raise CredentialRefused("parse", "a credential has several parents")
+    return parents[0].find("credential")
+
+
+def _statement(element: etree._Element, signatures: etree._Element) -> UnverifiedStatement:
+    identifier = element.get(XML_ID)
+    if not identifier:
+        raise CredentialRefused("parse", "a credential has no xml:id")
+    mine = [
+        one
+        for one in signatures.findall(f"{{{DSIG}}}Signature")
+        if (reference := one.find(f"{{{DSIG}}}SignedInfo/{{{DSIG}}}Reference")) is not None
+        and reference.get("URI") == f"#{identifier}"
+    ]
+    if len(mine) != 1:
+        raise CredentialRefused("signature", f"credential {identifier!r:.80} has {len(mine)} signatures, not one")
+    signed = signature.check(mine[0], element)
+    # From here on only what was signed: the canonical bytes, read anew.
+    statement = etree.fromstring(signed.octets, parser())
+    kind = _text(statement, "type")
+    if kind != "privilege":
+        raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!r:.40}")
+    owner, target = _gid(statement, "owner_gid"), _gid(statement, "target_gid")
+    _same_name(statement, "owner_urn", owner)
+    _same_name(statement, "target_urn", target)
+    return UnverifiedStatement(
+        owner=owner,
+        target=target,
+        expires_at=_moment(_text(statement, "expires")),
+        privileges=tuple(_privilege(one) for one in statement.findall("privileges/privilege")),
+        signer=signed.signer,
+        is_sha1=signed.is_sha1,
+        serial=_text(statement, "serial"),
+    )
+
+
+def _same_name(statement: etree._Element, name: str, gid: GID) -> None:
+    """The URN written beside a certificate is optional, and if there must be the certificate's."""
+    written = _text(statement, name)
+    if not written:
+        return
+    try:
+        agrees = URN.parse(written) == gid.urn
+    except BadName as e:
+        raise CredentialRefused("parse", f"{name} in the credential: {e}") from e
+    if not agrees:
+        raise CredentialRefused("parse", f"{name} is {written!r:.100} and the certificate beside it is for {gid}")
+
+
+def _privilege(element: etree._Element) -> Privilege:
+    may_delegate = _text(element, "can_delegate").lower() in ("true", "1")
+    return Privilege(_text(element, "name").lower(), may_delegate)
+
+
+def _gid(statement: etree._Element, name: str) -> GID:
+    try:
+        return GID.parse(_text(statement, name))
+    except BadGID as e:
+        raise CredentialRefused("parse", f"{name} in the credential: {e}") from e
+
+
+def _moment(written: str) -> datetime:
+    """An expiry time. Without a zone it is UTC: credentials of the field are written so."""
+    try:
+        at = datetime.fromisoformat(written)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as e:
+        raise CredentialRefused("parse", f"expires {written!r:.40} in the credential is not a time") from e
+
+
+def _text(element: etree._Element, name: str) -> str:
+    found = element.findall(name)
+    if len(found) > 1:
+        raise CredentialRefused("parse", f"a credential has {len(found)} {name} elements")
+    return (found[0].text or "").strip() if found else ""
+
+
+def _local(element: etree._Element) -> str:
+    return _short(element.tag)
+
+
+def _short(tag: object) -> str:
+    return ascii(str(tag))[1:-1][:60]

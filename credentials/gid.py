@@ -1,0 +1,180 @@
+"""GIDs: X.509 certificates that bind a URN, a UUID and perhaps a mail address to a key.
+
+Reading is lenient, since certificates of the field break many rules (serial numbers of zero or below, odd object
+identifiers, missing or doubled extensions); whether to believe one is decided in `trust`.
+Implements https://groups.geni.net/geni/wiki/GeniApiCertificates.
+"""
+
+import base64
+import binascii
+import re
+import uuid
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from credentials.errors import BadGID, BadName
+from credentials.urn import URN
+
+LARGEST = 128 * 1024
+"""Bytes of a whole chain; the longest seen has four certificates of 2 KiB."""
+
+LONGEST_CHAIN = 10
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class GID:
+    """A certificate with the chain that came with it, leaf first."""
+
+    chain: tuple[x509.Certificate, ...]
+
+    @classmethod
+    def parse(cls, document: bytes | str) -> "GID":
+        """Read PEM (any text around and between is skipped), bare base64, or DER. Raises BadGID."""
+        octets = document.encode("utf-8", "replace") if isinstance(document, str) else document
+        if len(octets) > LARGEST:
+            raise BadGID(f"a certificate chain of {len(octets)} bytes; at most {LARGEST} are read")
+        ders = [_decoded(body) for body in _PEM.findall(octets)] or [
+            octets if octets[:1] == b"\x30" else _decoded(octets)
+        ]
+        if len(ders) > LONGEST_CHAIN:
+            raise BadGID(f"a chain of {len(ders)} certificates; at most {LONGEST_CHAIN} are read")
+        gid = cls(tuple(_certificate(der) for der in ders))
+        gid.key_bytes  # noqa: B018 - a certificate without a usable key is of no use to anybody
+        return gid
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        """The certificate itself."""
+        return self.chain[0]
+
+    @cached_property
+    def public_key(self) -> CertificatePublicKeyTypes:
+        """The key it binds."""
+        try:
+            return self.leaf.public_key()
+        except (ValueError, UnsupportedAlgorithm) as e:
+            raise BadGID(f"the key in certificate {self._subject} can't be used: {e}") from e
+
+    @cached_property
+    def key_bytes(self) -> bytes:
+        """The key in its one encoding, for comparing."""
+        return self.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    @cached_property
+    def urn(self) -> URN | None:
+        """The name it binds; None where it has none, as self-signed first certificates do."""
+        for uri in self._uris:
+            try:
+                return URN.parse(uri)
+            except BadName:
+                continue
+        return None
+
+    @cached_property
+    def uuid(self) -> uuid.UUID | None:
+        """The UUID it binds, if any."""
+        for uri in self._uris:
+            if uri.lower().startswith("urn:uuid:"):
+                try:
+                    return uuid.UUID(uri[len("urn:uuid:") :])
+                except ValueError:
+                    continue
+        return None
+
+    @cached_property
+    def email(self) -> str | None:
+        """The mail address it binds, if any."""
+        names = self._alternative_names
+        addresses = names.get_values_for_type(x509.RFC822Name) if names else []
+        return addresses[0] if addresses else None
+
+    @property
+    def not_before(self) -> datetime:
+        """Aware UTC."""
+        return self.leaf.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """Aware UTC."""
+        return self.leaf.not_valid_after_utc
+
+    @cached_property
+    def is_authority(self) -> bool:
+        """Whether it may sign other certificates (basicConstraints CA)."""
+        try:
+            return self.leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+            return False
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the leaf, in hex."""
+        return self.leaf.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def pem(self) -> str:
+        """The whole chain, leaf first."""
+        return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in self.chain)
+
+    @property
+    def leaf_pem(self) -> str:
+        """The certificate alone."""
+        return self.leaf.public_bytes(Encoding.PEM).decode()
+
+    def same_key(self, other: "GID") -> bool:
+        """Whether both bind the same key."""
+        return self.key_bytes == other.key_bytes
+
+    @property
+    def issuer(self) -> "GID | None":
+        """The next of the chain, with the rest of it; None for the last."""
+        return GID(self.chain[1:]) if len(self.chain) > 1 else None
+
+    def __str__(self) -> str:
+        return str(self.urn) if self.urn else f"certificate of {self._subject}"
+
+    @property
+    def _subject(self) -> str:
+        try:
+            return ascii(self.leaf.subject.rfc4514_string())[:200]
+        except ValueError:
+            return "an unreadable subject"
+
+    @property
+    def _uris(self) -> list[str]:
+        names = self._alternative_names
+        return names.get_values_for_type(x509.UniformResourceIdentifier) if names else []
+
+    @cached_property
+    def _alternative_names(self) -> x509.SubjectAlternativeName | None:
+        try:
+            return self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+            return None
+
+
+def _decoded(body: bytes) -> bytes:
+    try:
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error as e:
+        raise BadGID("neither a PEM nor a DER certificate") from e
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        with warnings.catch_warnings():
+            # Serial numbers of zero and below are wrong and common; the library warns of them.
+            warnings.simplefilter("ignore")
+            return x509.load_der_x509_certificate(der)
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise BadGID(f"a certificate can't be read: {e}") from e

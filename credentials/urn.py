@@ -1,0 +1,129 @@
+"""Names of the federation: URNs as GENI writes them, HRNs as the SFA does.
+
+Implements "Identifiers" of the GENI AM API (https://groups.geni.net/geni/wiki/GeniApiIdentifiers) and the URN/HRN
+rules of SFAWrap. A name is ASCII without white space: two names that look the same are the same.
+"""
+
+import re
+from dataclasses import dataclass
+
+from credentials.errors import BadName
+
+PREFIX = "urn:publicid:IDN+"
+LONGEST = 255
+
+_AUTHORITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~%@\\-]*(:[A-Za-z0-9][A-Za-z0-9._~%@\\-]*)*")
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x7e]+")
+"""Printable ASCII but for the characters that XML and shells trip over: space, quote, less, greater."""
+
+_CASELESS_TYPES = frozenset({"slice", "user", "tool"})
+
+_SLICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,18}")
+_USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class URN:
+    """A name such as urn:publicid:IDN+plc:princeton+user+alice.
+
+    authority: "plc:princeton", most significant first
+    type:      "user", "slice", "sliver", "authority", "node", ...
+    name:      the rest; may contain "+"
+
+    Compares without case in the authority, and in the names of slices, users and tools; keeps the case it was given.
+    Raises BadName.
+    """
+
+    authority: str
+    type: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _AUTHORITY.fullmatch(self.authority):
+            raise BadName(f"authority {self.authority!r:.80}: letters, digits and . _ - are allowed, parts joined by :")
+        if not _TYPE.fullmatch(self.type):
+            raise BadName(f"type {self.type!r:.80}: a word such as user, slice or authority is expected")
+        if not _NAME.fullmatch(self.name):
+            raise BadName(f"name {self.name!r:.80}: ASCII without white space, quotes and angle brackets is expected")
+        if len(str(self)) > LONGEST:
+            raise BadName(f"{str(self)[:40]}... is longer than {LONGEST} characters")
+
+    @classmethod
+    def parse(cls, text: str) -> "URN":
+        """Read a URN. Raises BadName."""
+        if text[: len(PREFIX)].lower() != PREFIX.lower():
+            raise BadName(f"{text!r:.80} does not begin with {PREFIX}")
+        parts = text[len(PREFIX) :].split("+", 2)
+        if len(parts) != 3:
+            raise BadName(f"{text!r:.80} lacks a part; {PREFIX}authority+type+name is expected")
+        return cls(*parts)
+
+    @classmethod
+    def from_hrn(cls, hrn: str, type: str) -> "URN":  # noqa: A002 - the field's word
+        """The URN of an HRN ("plc.princeton.alice") and a type; "authority" alone means "authority+sa". Raises BadName."""
+        labels = [_unescape(label) for label in re.split(r"(?<!\\)\.", hrn)]
+        if "" in labels:
+            raise BadName(f"HRN {hrn!r:.80} has an empty part")
+        kind, _, suffix = type.partition("+")
+        if kind == "authority":
+            return cls(":".join(labels), "authority", suffix or "sa")
+        if len(labels) < 2:
+            raise BadName(f"HRN {hrn!r:.80} names an authority, not a {type}")
+        return cls(":".join(labels[:-1]), type, labels[-1])
+
+    @property
+    def hrn(self) -> str:
+        """The HRN: "plc.princeton.alice"; dots within a part are escaped by a backslash."""
+        labels = [_escape(label) for label in self.labels]
+        if self.type != "authority":
+            labels.append(_escape(self.name))
+        return ".".join(labels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The parts of the authority, most significant first."""
+        return tuple(self.authority.split(":"))
+
+    def covers(self, other: "URN") -> bool:
+        """Whether this name's authority is the other's or stands above it."""
+        return authority_covers(self.authority, other.authority)
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.authority}+{self.type}+{self.name}"
+
+    def _key(self) -> tuple[str, str, str]:
+        name = self.name.lower() if self.type in _CASELESS_TYPES else self.name
+        return self.authority.lower(), self.type, name
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, URN) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+def authority_covers(above: str, below: str) -> bool:
+    """Whether authority "a:b" is `below` or stands above it. "a" covers "a:b", but not "ab" nor "a.b"."""
+    upper, lower = above.lower().split(":"), below.lower().split(":")
+    return lower[: len(upper)] == upper
+
+
+def check_slice_name(name: str) -> None:
+    """The rule for slices made here. Slices of other authorities may have other names. Raises BadName."""
+    if not _SLICE_NAME.fullmatch(name):
+        raise BadName(f"slice name {name!r:.40}: 1 to 19 letters, digits and hyphens are allowed, no hyphen first")
+
+
+def check_user_name(name: str) -> None:
+    """The rule for users made here. Raises BadName."""
+    if not _USER_NAME.fullmatch(name):
+        raise BadName(f"user name {name!r:.40}: a letter, then up to 31 letters, digits and underscores are allowed")
+
+
+def _escape(label: str) -> str:
+    return label.replace(".", r"\.")
+
+
+def _unescape(label: str) -> str:
+    return label.replace(r"\.", ".")

@@ -1,0 +1,205 @@
+"""Turn a credential into an `Authorization`, or say exactly why not.
+
+Nothing else in the project makes an `Authorization`; holding one is the proof that every check here ran. Two halves:
+`examine` looks at what depends on the document alone (signatures, trust, delegation), which may be remembered until the
+first certificate or statement in it expires; `Verifier.verify` adds what depends on the call (caller, target,
+operation). The numbers of the checks are those of docs/explanation/threats.md.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import InitVar, dataclass
+from datetime import datetime
+
+from credentials import credential
+from credentials.credential import UnverifiedStatement
+from credentials.errors import BadGID, CredentialRefused, GIDRefused
+from credentials.gid import GID
+from credentials.privilege import Privilege, expanded, permits
+from credentials.trust import Trust
+from credentials.urn import URN
+
+_MAKER = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What a caller has been shown to be allowed to do. Made by `Verifier.verify` only.
+
+    actor:      URN of the user whose privileges are used (not of a tool that speaks for them)
+    spoken_by:  URN of the speaking tool; None when the user calls directly
+    target:     URN of the slice, authority or user that the privileges hold for
+    privileges: what is granted
+    expires_at: aware UTC; the earliest expiry in the whole chain of credentials
+    owner:      the certificate of the actor
+    digest:     SHA-256 of the credential, in hex, for the audit
+    """
+
+    actor: URN
+    spoken_by: URN | None
+    target: URN
+    privileges: frozenset[Privilege]
+    expires_at: datetime
+    owner: GID
+    digest: str
+    maker: InitVar[object]
+
+    def __post_init__(self, maker: object) -> None:
+        if maker is not _MAKER:
+            raise TypeError("an Authorization comes from credentials.Verifier.verify and from nowhere else")
+
+    def permits(self, operation: str) -> bool:
+        """Whether the privileges allow another operation as well."""
+        return any(permits(privilege.name, operation) for privilege in self.privileges)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Examined:
+    """A credential that is genuine; whether it helps this caller is still open."""
+
+    owner: GID
+    owner_urn: URN
+    target: URN
+    privileges: frozenset[Privilege]
+    expires_at: datetime
+    good_until: datetime  # when a certificate or statement in it expires: it must be examined again then
+
+
+class Verifier:
+    """Verifies credentials against one set of roots, remembering the last ones it found genuine."""
+
+    def __init__(self, trust: Trust, *, remember: int = 4096) -> None:
+        """remember: how many genuine credentials are kept, each some kilobytes."""
+        self._trust = trust
+        self._most = remember
+        self._genuine: OrderedDict[str, _Examined] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verify(
+        self, document: bytes | str, *, caller: GID, target: URN | None, operation: str, now: datetime
+    ) -> Authorization:
+        """Check one credential for one caller, one target, one operation.
+
+        caller:    the certificate whose key the TLS handshake proved; its leaf suffices
+        target:    what the call is about; None when the call names nothing, and then the caller of this method must
+                   act on `Authorization.target` alone
+        operation: a name of the rights table, such as "createsliver"
+        now:       aware UTC, one for the whole call
+
+        Raises CredentialRefused with the first check that failed.
+        """
+        octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+        digest = hashlib.sha256(octets).hexdigest()
+        genuine = self._examined(document, digest, now)
+        # 7. It was given to this caller: the handshake proved the owner's key.
+        if not genuine.owner.same_key(caller):
+            raise CredentialRefused(
+                "owner", f"the credential was issued to {genuine.owner_urn}, and {caller} presented it"
+            )
+        # 8. It is about this target.
+        if target is not None and genuine.target != target:
+            raise CredentialRefused("target", f"the credential is about {genuine.target}, not about {target}")
+        # 9. It allows this.
+        if not any(permits(privilege.name, operation) for privilege in genuine.privileges):
+            held = ", ".join(sorted(privilege.name for privilege in genuine.privileges)) or "none"
+            raise CredentialRefused("privilege", f"its privileges ({held}) do not permit {operation}")
+        return Authorization(
+            actor=genuine.owner_urn,
+            spoken_by=None,
+            target=genuine.target,
+            privileges=genuine.privileges,
+            expires_at=genuine.expires_at,
+            owner=genuine.owner,
+            digest=digest,
+            maker=_MAKER,
+        )
+
+    def _examined(self, document: bytes | str, digest: str, now: datetime) -> _Examined:
+        with self._lock:
+            known = self._genuine.get(digest)
+            if known is not None:
+                if now < known.good_until:
+                    self._genuine.move_to_end(digest)
+                    return known
+                del self._genuine[digest]
+        genuine = examine(document, self._trust, now=now)
+        with self._lock:
+            self._genuine[digest] = genuine
+            while len(self._genuine) > self._most:
+                self._genuine.popitem(last=False)
+        return genuine
+
+
+def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
+    """Check that a credential is genuine, whoever presents it. Raises CredentialRefused."""
+    # 1. It is well-formed, in the one shape there is, and every statement in it is signed. ("parse", "signature")
+    statements = credential.read(document)
+    presented, first = statements[0], statements[-1]
+    # 2. Owners, targets and signers lead to roots that may vouch for their names.
+    for statement in statements:
+        _check_certificates(statement, trust, now)
+    owner_urn, target_urn = _urn(presented.owner), _urn(presented.target)
+    # 3. Nothing in it has expired. Equality counts as expired: the second belongs to the past.
+    for statement in statements:
+        if statement.expires_at <= now:
+            raise CredentialRefused("expiry", f"the credential expired {statement.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+    # 4. The first statement comes from an authority over what it is about.
+    issuer = _urn(first.signer)
+    if issuer.type != "authority" or not issuer.covers(target_urn):
+        raise CredentialRefused("issuer", f"{issuer} signed the credential and is no authority over {target_urn}")
+    # 5. Each further one was passed on by who held the one before, and says no more than that one.
+    for child, parent in zip(statements, statements[1:], strict=False):
+        _check_delegation(child, parent, target_urn)
+    # 6. What remains.
+    certificates = [
+        certificate.not_valid_after_utc
+        for statement in statements
+        for gid in (statement.owner, statement.target, statement.signer)
+        for certificate in gid.chain
+        if certificate.not_valid_after_utc > now  # an expired one that nothing rests on must not end the others
+    ]
+    expires_at = min(statement.expires_at for statement in statements)
+    return _Examined(
+        owner=presented.owner,
+        owner_urn=owner_urn,
+        target=target_urn,
+        privileges=expanded(presented.privileges, target_urn),
+        expires_at=expires_at,
+        good_until=min([expires_at, *certificates]),
+    )
+
+
+def _check_certificates(statement: UnverifiedStatement, trust: Trust, now: datetime) -> None:
+    for what, gid in (("signer", statement.signer), ("owner", statement.owner), ("target", statement.target)):
+        try:
+            root = trust.check_gid(gid, now=now)
+        except GIDRefused as e:
+            raise CredentialRefused(e.check, f"its {what}: {e}") from e
+        except BadGID as e:
+            raise CredentialRefused("parse", f"its {what}: {e}") from e
+        if what == "signer" and statement.is_sha1 and not root.legacy_sha1:
+            raise CredentialRefused(
+                "algorithm",
+                f"it is signed with RSA-SHA1, which is not accepted from {root.gid}; "
+                "an operator can allow it: sfa-am trust add --legacy-sha1",
+            )
+
+
+def _check_delegation(child: UnverifiedStatement, parent: UnverifiedStatement, target: URN) -> None:
+    passed_on = f"{child.signer} passed the credential on to {child.owner}"
+    if not child.signer.same_key(parent.owner) or child.signer.urn != parent.owner.urn:
+        raise CredentialRefused("delegation", f"{passed_on}, but it was {parent.owner}'s")
+    if _urn(child.target) != _urn(parent.target) or not child.target.same_key(parent.target):
+        raise CredentialRefused("delegation", f"{passed_on}, and changed what it is about")
+    if child.expires_at > parent.expires_at:
+        raise CredentialRefused("delegation", f"{passed_on}, and made it last longer than their own")
+    passable = {one.name for one in expanded(parent.privileges, target) if one.may_delegate}
+    if widened := sorted(one.name for one in expanded(child.privileges, target) if one.name not in passable):
+        raise CredentialRefused("delegation", f"{passed_on}, with {', '.join(widened)}, which they could not pass on")
+
+
+def _urn(gid: GID) -> URN:
+    if gid.urn is None:
+        raise CredentialRefused("name", f"{gid} has no URN in its subjectAltName")
+    return gid.urn
