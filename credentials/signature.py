@@ -81,10 +81,9 @@ class Signed:
 
 def canonical(element: etree._Element, *, exclusive: bool = False, comments: bool = False) -> bytes:
     """The canonical bytes of an element in its place in the document."""
-    apex = etree.Element(element.tag, nsmap=element.nsmap)
-    for name, value in () if exclusive else _inherited(element):
-        apex.set(name, value)
-    for name, value in element.attrib.items():
+    apex = etree.Element(element.tag, nsmap=element.nsmap)  # type: ignore[arg-type]  # the stubs forget None
+    inherited = [] if exclusive else _inherited(element)
+    for name, value in (*inherited, *element.attrib.items()):
         apex.set(name, value)
     apex.text = element.text
     for child in element:
@@ -202,7 +201,7 @@ def sign(signatures: etree._Element, referenced: etree._Element, key: PrivateKey
     """
     identifier = referenced.get(XML_ID)
     algorithm = RSA_SHA256 if isinstance(key, rsa.RSAPrivateKey) else f"{_MORE}ecdsa-sha256"
-    signature = etree.SubElement(signatures, f"{{{DSIG}}}Signature", nsmap={None: DSIG})
+    signature = etree.SubElement(signatures, f"{{{DSIG}}}Signature", nsmap={None: DSIG})  # type: ignore[dict-item]  # as above
     signature.set(XML_ID, f"Sig_{identifier}")
     info = etree.SubElement(signature, f"{{{DSIG}}}SignedInfo")
     etree.SubElement(info, f"{{{DSIG}}}CanonicalizationMethod", Algorithm=C14N)

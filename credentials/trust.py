@@ -7,6 +7,7 @@ signed by the one above, which must be an authority over the name below: an auth
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -104,7 +105,7 @@ class Trust:
         path = [GID((certificate,)) for certificate in gid.chain[: gid.chain.index(top.leaf) + 1]]
         if top.leaf != root.gid.leaf:
             path.append(root.gid)
-        for below, above in zip(path, path[1:], strict=False):
+        for below, above in pairwise(path):
             above_name, below_name = _name(above), _name(below)
             if above_name.type != "authority" or not above_name.covers(below_name):
                 raise GIDRefused("names", f"{above_name} signed {below_name}, which is not below it")

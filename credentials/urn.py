@@ -61,7 +61,7 @@ class URN:
 
     @classmethod
     def from_hrn(cls, hrn: str, type: str) -> "URN":  # noqa: A002 - the field's word
-        """The URN of an HRN ("plc.princeton.alice") and a type; "authority" alone means "authority+sa". Raises BadName."""
+        """The URN of an HRN ("plc.princeton.alice") and a type; "authority" means "authority+sa". Raises BadName."""
         labels = [_unescape(label) for label in re.split(r"(?<!\\)\.", hrn)]
         if "" in labels:
             raise BadName(f"HRN {hrn!r:.80} has an empty part")

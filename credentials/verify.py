@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import InitVar, dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from credentials import credential
 from credentials.credential import UnverifiedStatement
@@ -149,7 +150,7 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
     if issuer.type != "authority" or not issuer.covers(target_urn):
         raise CredentialRefused("issuer", f"{issuer} signed the credential and is no authority over {target_urn}")
     # 5. Each further one was passed on by who held the one before, and says no more than that one.
-    for child, parent in zip(statements, statements[1:], strict=False):
+    for child, parent in pairwise(statements):
         _check_delegation(child, parent, target_urn)
     # 6. What remains.
     certificates = [
