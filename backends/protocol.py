@@ -244,4 +244,3 @@ class Backend(Protocol):
 
     def limits(self) -> Mapping[str, int]:
         """How many calls at once this backend takes, by kind of work: "converge", "remove"."""
-

@@ -1,0 +1,1 @@
+"""Networks of this host: bridges, and who may talk to whom."""

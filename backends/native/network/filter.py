@@ -1,0 +1,137 @@
+"""Who may talk to whom on the control network, and which published port leads where: one nftables table in family
+inet and one in family bridge, with everything that belongs to a sliver in a set or map.
+
+Connection tracking does not work in family bridge on all kernels, so what needs it stands in family inet.
+"""
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from backends.native.node.names import Names
+from backends.protocol import Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A machine on the control network: the host's end of its interface, its addresses, its published port."""
+
+    outside: str
+    mac: str
+    address: IPv4Address
+    port: int
+
+
+class Filter:
+    """The rules of one backend."""
+
+    def __init__(self, names: Names, network: IPv4Network, publish_address: IPv4Address, uplink: str) -> None:
+        self._names = names
+        self._network = network
+        self._publish_address = publish_address
+        self._uplink = uplink
+
+    def install(self, guests: Iterable[Guest]) -> None:
+        """Make the tables anew, in one step, with these guests in them."""
+        elements = "\n".join(self._add(guest) for guest in guests)
+        table, bridge, network = self._names.table, self._names.control_bridge, self._network
+        ports = self._names.control_ports
+        uplink = (
+            f"""
+            iifname "{bridge}" oifname "{self._uplink}" accept
+            iifname "{self._uplink}" oifname "{bridge}" ct state established,related accept"""
+            if self._uplink
+            else ""
+        )
+        translate = f'oifname "{self._uplink}" ip saddr {network} masquerade' if self._uplink else ""
+        _nft(f"""
+            table inet {table} {{}}
+            delete table inet {table}
+            table inet {table} {{
+                map logins {{ type ipv4_addr . inet_service : ipv4_addr . inet_service; }}
+                chain prerouting {{
+                    type nat hook prerouting priority dstnat;
+                    dnat ip to ip daddr . tcp dport map @logins
+                }}
+                chain output {{
+                    type nat hook output priority -100;
+                    dnat ip to ip daddr . tcp dport map @logins
+                }}
+                chain postrouting {{
+                    type nat hook postrouting priority srcnat;
+                    oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
+                    {translate}
+                }}
+                chain input {{
+                    type filter hook input priority filter;
+                    iifname != "{bridge}" accept
+                    ct state established,related accept
+                    icmp type echo-request accept
+                    drop
+                }}
+                chain forward {{
+                    type filter hook forward priority filter;
+                    iifname "{bridge}" oifname "{bridge}" drop
+                    {uplink}
+                    oifname "{bridge}" ct status dnat accept
+                    iifname "{bridge}" ct state established,related accept
+                    iifname "{bridge}" drop
+                    oifname "{bridge}" drop
+                }}
+            }}
+            table bridge {table} {{}}
+            delete table bridge {table}
+            table bridge {table} {{
+                set guests {{ type ifname . ether_addr . ipv4_addr; }}
+                chain prerouting {{
+                    type filter hook prerouting priority -300;
+                    iifname != "{ports}*" accept
+                    ether type ip iifname . ether saddr . ip saddr @guests accept
+                    ether type arp iifname . ether saddr . arp saddr ip @guests accept
+                    drop
+                }}
+                chain forward {{
+                    type filter hook forward priority -200;
+                    iifname "{ports}*" oifname "{ports}*" drop
+                }}
+            }}
+            {elements}
+        """)
+
+    def add(self, guest: Guest) -> None:
+        """Let a machine be reached; nothing happens when it can be."""
+        _nft(self._add(guest))
+
+    def remove(self, guest: Guest) -> None:
+        """Forget a machine; nothing happens when it is."""
+        add, delete = self._add(guest), self._add(guest).replace("add element", "delete element")
+        _nft(f"{add}\n{delete}")  # deleting what is not there would be an error
+
+    def uninstall(self) -> None:
+        """Delete the tables."""
+        for family in ("inet", "bridge"):
+            _nft(f"table {family} {self._names.table} {{}}\ndelete table {family} {self._names.table}")
+
+    def _add(self, guest: Guest) -> str:
+        table = self._names.table
+        return (
+            f"add element inet {table} logins "
+            f"{{ {self._publish_address} . {guest.port} : {guest.address} . 22 }}\n"
+            f"add element bridge {table} guests {{ {guest.outside} . {guest.mac} . {guest.address} }}"
+        )
+
+
+def tables_beginning(prefix: str) -> list[str]:
+    """Tables of all families whose names begin so, as "family name"."""
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, timeout=10, check=True).stdout
+    tables = (line.removeprefix("table ") for line in listed.splitlines())
+    return [table for table in tables if table.split()[1].startswith(prefix)]
+
+
+def _nft(script: str) -> None:
+    done = subprocess.run(["nft", "-f", "-"], input=script, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode != 0:
+        problem = Unavailable("the network of this host can't be changed now; it will be tried again")
+        problem.add_note(done.stderr.strip()[-2000:])
+        raise problem

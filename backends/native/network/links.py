@@ -1,0 +1,46 @@
+"""The bridges of links. Which there are follows from the slivers: one exists while a link or a machine's port needs it."""
+
+import threading
+from collections.abc import Iterable
+
+from backends.native.network import bridge
+from backends.native.node.journal import Journal
+from backends.native.node.names import Names
+from backends.protocol import Machine, SliverId
+
+
+class LinkBridges:
+    """The bridges of one backend's links. Safe to use from many threads."""
+
+    def __init__(self, names: Names, journal: Journal) -> None:
+        self._names = names
+        self._journal = journal
+        # Held while deciding and deleting, so that none goes away under a machine whose record was just opened.
+        self._lock = threading.Lock()
+
+    def name(self, link: SliverId) -> str:
+        """The bridge of a link."""
+        return self._names.bridge(link)
+
+    def ensure(self, link: SliverId) -> None:
+        """Make a link's bridge; the record of who needs it must be open."""
+        with self._lock:
+            bridge.ensure_link_bridge(self.name(link))
+
+    def exists(self, link: SliverId) -> bool:
+        """Whether it is there."""
+        return bridge.exists(self.name(link))
+
+    def remove_idle(self, links: Iterable[SliverId]) -> None:
+        """Delete those of these bridges that nothing needs any more."""
+        with self._lock:
+            records = self._journal.everything()
+            needed = set(records) | {
+                port.link
+                for record in records.values()
+                if isinstance(record.spec.shape, Machine)
+                for port in record.spec.shape.ports
+            }
+            for link in links:
+                if link not in needed:
+                    bridge.remove(self.name(link))

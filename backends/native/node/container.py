@@ -1,0 +1,157 @@
+"""One container: its settings, starting and stopping it, looking at it. The only module that knows LXC.
+
+Containers are unprivileged: root inside is a number outside that owns nothing. They are started by `lxc-start`, not
+from this process: what stays behind to watch a container would otherwise be a copy of us, with all we hold in memory.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from pathlib import Path
+
+import lxc
+
+from backends.native.node.idmap import IDS
+from backends.protocol import BackendError, Machine
+
+_START_TIMEOUT = 60
+_STOP_TIMEOUT = 60
+_GRACE = 10
+"""Seconds a machine gets to shut down by itself."""
+
+_SECCOMP = Path("/usr/share/lxc/config/common.seccomp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plug:
+    """One interface: name inside, name outside, bridge, hardware address, addresses."""
+
+    name: str
+    outside: str
+    bridge: str
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    gateway: IPv4Address | None = None
+
+
+class Container:
+    """A container by its name, in a folder where each has one of its own."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """folder: where the folder `name` is."""
+        self._name = name
+        self._folder = folder
+
+    def is_running(self) -> bool:
+        """Whether its first process is there."""
+        return self.first_process() > 0
+
+    def first_process(self) -> int:
+        """The number of its first process on this host; 0 or less when it has none."""
+        if not (self._folder / self._name / "config").is_file():
+            return 0
+        pid: int = lxc.Container(self._name, str(self._folder)).init_pid
+        return pid
+
+    def start(self, settings: str) -> None:
+        """Start it with these settings. Raises BackendError; the reason stays in its log."""
+        own = self._folder / self._name
+        (own / "config").write_text(settings)
+        log = own / "start.log"
+        log.unlink(missing_ok=True)
+        self._run("lxc-start", "--daemon", f"--logfile={log}", "--logpriority=WARN", timeout=_START_TIMEOUT)
+
+    def stop(self, *, gracefully: bool) -> None:
+        """Stop it, after letting it shut down by itself if wanted; nothing happens when it is stopped."""
+        if self.is_running():
+            how = [f"--timeout={_GRACE}"] if gracefully else ["--kill"]
+            self._run("lxc-stop", *how, timeout=_STOP_TIMEOUT)
+
+    def run(self, script: str) -> None:
+        """Run a shell script in it, as its root. Raises BackendError."""
+        command = ["--clear-env", "--set-var=PATH=/usr/sbin:/usr/bin:/sbin:/bin", "--", "/bin/sh", "-s"]
+        self._run("lxc-attach", *command, timeout=_START_TIMEOUT, stdin=script)
+
+    def _run(self, program: str, *arguments: str, timeout: int, stdin: str = "") -> None:
+        command = [program, f"--name={self._name}", f"--lxcpath={self._folder}", *arguments]
+        try:
+            done = subprocess.run(
+                command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
+            )
+        except subprocess.TimeoutExpired as e:
+            raise BackendError("the machine did not answer in time") from e
+        if done.returncode != 0 and not (program == "lxc-stop" and not self.is_running()):
+            problem = BackendError("the machine could not be changed")
+            problem.add_note(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()[-2000:]}")
+            raise problem
+
+
+def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug], processes: int) -> str:
+    """The container's settings for a machine. The same machine gives the same text."""
+    lines = [
+        f"lxc.uts.name = {machine.hostname}",
+        f"lxc.rootfs.path = dir:{rootfs}",
+        f"lxc.idmap = u 0 {base} {IDS}",
+        f"lxc.idmap = g 0 {base} {IDS}",
+        "lxc.init.cmd = /bin/busybox init",
+        "lxc.signal.halt = SIGUSR1",
+        # Without a terminal of our own the start would fail on the console.
+        "lxc.console.path = none",
+        "lxc.tty.max = 0",
+        "lxc.pty.max = 1024",
+        "lxc.autodev = 1",
+        "lxc.mount.auto = proc:mixed sys:ro",
+        "lxc.mount.entry = tmpfs run tmpfs rw,nosuid,nodev,mode=0755,size=64m 0 0",
+        "lxc.mount.entry = tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0",
+        "lxc.cap.drop = mac_admin mac_override sys_module sys_rawio sys_time",
+        *_limits(machine, processes),
+    ]
+    if _SECCOMP.is_file():
+        lines.append(f"lxc.seccomp.profile = {_SECCOMP}")
+    for number, plug in enumerate(plugs):
+        key = f"lxc.net.{number}"
+        lines += [
+            f"{key}.type = veth",
+            f"{key}.name = {plug.name}",
+            f"{key}.link = {plug.bridge}",
+            f"{key}.veth.pair = {plug.outside}",
+            f"{key}.hwaddr = {plug.mac}",
+            f"{key}.flags = up",
+            *(f"{key}.ipv{address.version}.address = {address}" for address in plug.addresses),
+        ]
+        if plug.gateway is not None:
+            lines.append(f"{key}.ipv4.gateway = {plug.gateway}")
+    return "\n".join(lines) + "\n"
+
+
+def digest(settings: str) -> str:
+    """To see whether a container runs with older settings."""
+    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+
+def _limits(machine: Machine, processes: int) -> list[str]:
+    """Memory, CPU and process limits, in the words of the cgroup version this host has."""
+    octets = machine.memory_mib * 1024 * 1024
+    period = 100_000
+    quota = max(1000, round(machine.cpus * period))
+    if _is_unified():
+        return [
+            f"lxc.cgroup2.memory.max = {octets}",
+            "lxc.cgroup2.memory.swap.max = 0",
+            f"lxc.cgroup2.cpu.max = {quota} {period}",
+            f"lxc.cgroup2.pids.max = {processes}",
+        ]
+    return [
+        f"lxc.cgroup.memory.limit_in_bytes = {octets}",
+        f"lxc.cgroup.cpu.cfs_period_us = {period}",
+        f"lxc.cgroup.cpu.cfs_quota_us = {quota}",
+        f"lxc.cgroup.pids.max = {processes}",
+    ]
+
+
+@cache
+def _is_unified() -> bool:
+    return Path("/sys/fs/cgroup/cgroup.controllers").is_file()

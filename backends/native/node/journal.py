@@ -1,0 +1,140 @@
+"""The node's own notes: one folder and one small file for each sliver.
+
+They say what was asked last, what has been done, and which slot the sliver has: with them a node manager that was
+killed adopts what runs, and slivers need no controller to go on. They are written by rename, so they are always whole;
+what they say of the world is checked against the world before anything is done.
+"""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from backends.native.node.names import Names
+from backends.protocol import SliverId, SliverSpec, Unavailable
+
+_FILE = "record.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is known of one sliver.
+
+    spec:     the newest wish seen
+    slot:     number that its address, port and user numbers follow from; -1 for a link
+    made:     generation that is done; 0 while the first is not
+    restarts, reloads: how many of those asked for have been done
+    started_with: digest of the container's settings at its last start; empty when it has not been started
+    accounts_applied: names of the accounts last written into it
+    """
+
+    spec: SliverSpec
+    slot: int = -1
+    made: int = 0
+    restarts: int = 0
+    reloads: int = 0
+    started_with: str = ""
+    accounts_applied: tuple[str, ...] = ()
+
+
+_AS_JSON: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+class Journal:
+    """All records of a node, on disk and in memory. Safe to use from many threads."""
+
+    def __init__(self, folder: Path, names: Names) -> None:
+        self._folder = folder
+        self._names = names
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._records: dict[SliverId, Record] = {}
+        for sliver, record in self._on_disk():
+            self._records[sliver] = record
+
+    @property
+    def folder(self) -> Path:
+        """Where the folders of the slivers are."""
+        return self._folder
+
+    def folder_of(self, sliver: SliverId) -> Path:
+        """A sliver's own folder, whether or not it is there."""
+        return self._folder / self._names.container(sliver)
+
+    def get(self, sliver: SliverId) -> Record | None:
+        """What is known of a sliver."""
+        return self._records.get(sliver)
+
+    def everything(self) -> dict[SliverId, Record]:
+        """A copy of all records."""
+        with self._lock:
+            return dict(self._records)
+
+    def open(self, spec: SliverSpec, slots: range | None, usable: Callable[[int], bool]) -> Record:
+        """Begin a record for a new sliver; with the lowest free slot that is usable when `slots` are given.
+
+        Raises Unavailable when no slot is left.
+        """
+        with self._lock:
+            slot = -1
+            if slots is not None:
+                taken = {record.slot for record in self._records.values()}
+                slot = next((n for n in slots if n not in taken and usable(n)), -1)
+                if slot < 0:
+                    raise Unavailable("no more machines can be made here now; delete some or try again later")
+            record = Record(spec=spec, slot=slot)
+            self.folder_of(spec.sliver).mkdir(exist_ok=True, mode=0o700)
+            self._store(record)
+            return record
+
+    def note(self, record: Record, **changes: object) -> Record:
+        """Store changes of a record; returns the new one."""
+        changed = replace(record, **changes)  # type: ignore[arg-type]  # checked by the dataclass' own fields
+        with self._lock:
+            self._store(changed)
+        return changed
+
+    def close(self, sliver: SliverId) -> None:
+        """Forget a sliver and delete its folder; the record goes last, so that a cut-short removal is found again."""
+        folder = self.folder_of(sliver)
+        if folder.is_dir():
+            for entry in folder.iterdir():
+                if entry.name != _FILE:
+                    _delete(entry)
+            (folder / _FILE).unlink(missing_ok=True)
+            folder.rmdir()
+        with self._lock:
+            self._records.pop(sliver, None)
+
+    def strays(self) -> list[SliverId]:
+        """Folders of ours without a readable record: what a crash left between two steps."""
+        found = [self._names.sliver(entry.name) for entry in self._folder.iterdir()]
+        return [sliver for sliver in found if sliver is not None and sliver not in self._records]
+
+    def _store(self, record: Record) -> None:
+        folder = self.folder_of(record.spec.sliver)
+        temporary = folder / f".{_FILE}"
+        temporary.write_bytes(_AS_JSON.dump_json(record))
+        temporary.replace(folder / _FILE)
+        self._records[record.spec.sliver] = record
+
+    def _on_disk(self) -> Iterator[tuple[SliverId, Record]]:
+        for entry in self._folder.iterdir():
+            sliver = self._names.sliver(entry.name)
+            if sliver is None:
+                continue
+            try:
+                yield sliver, _AS_JSON.validate_json((entry / _FILE).read_bytes())
+            except (FileNotFoundError, json.JSONDecodeError, ValidationError):
+                continue  # a stray: the sweep removes it
+
+
+def _delete(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()

@@ -1,0 +1,270 @@
+"""Machines of this host: making one what its spec says, looking at it, removing it.
+
+Level-triggered: each method looks at what is there and does what is missing, so that it can be repeated after a crash
+at any point. The journal's record is written before the deed for wishes and after it for what has been done.
+"""
+
+import socket
+import time
+from ipaddress import IPv4Address, IPv4Interface
+
+from backends.native.images import ImageFolder
+from backends.native.network import bridge
+from backends.native.network.filter import Filter, Guest
+from backends.native.network.links import LinkBridges
+from backends.native.node import accounts
+from backends.native.node.container import Container, Plug, digest, settings_of
+from backends.native.node.disk import Disk
+from backends.native.node.idmap import IdRanges
+from backends.native.node.journal import Journal, Record
+from backends.native.node.names import Names
+from backends.native.node.watch import Watch
+from backends.native.runtime import Runtime
+from backends.native.settings import NativeSettings
+from backends.protocol import BackendError, Login, Machine, Observation, Seen, SliverId
+
+_SSH_PORT = 22
+_LONGEST_WAIT = 3.0
+"""Seconds `converge` waits for a machine to answer; longer boots are looked at again."""
+_PAUSE = 0.004
+
+_CONTROL_INTERFACE = "eth0"
+
+
+class Machines:
+    """All machines of one backend on this host. The caller holds the lock of the sliver it asks about."""
+
+    def __init__(
+        self,
+        settings: NativeSettings,
+        names: Names,
+        journal: Journal,
+        runtime: Runtime,
+        images: ImageFolder,
+        ids: IdRanges,
+        rules: Filter,
+        links: LinkBridges,
+        watch: Watch,
+    ) -> None:
+        self._settings = settings
+        self._names = names
+        self._journal = journal
+        self._runtime = runtime
+        self._images = images
+        self._ids = ids
+        self._rules = rules
+        self._links = links
+        self._watch = watch
+
+    def converge(self, record: Record) -> Observation:
+        """Make it what `record.spec` says."""
+        spec = record.spec
+        container, disk = self._container(spec.sliver), self._disk(record)
+        record = self._do_once(record, container, disk)
+        if not spec.running:
+            self._watch.end(spec.sliver)
+            container.stop(gracefully=True)
+            record = self._journal.note(record, made=spec.generation)
+            return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.STOPPED)
+        record = self._run(record, container, disk)
+        self._watch.begin(spec.sliver, container.first_process())
+        record = self._apply_accounts(record, container)
+        if not self._answers(record, container):
+            if not container.is_running():
+                raise BackendError("the machine ended while it was starting")
+            return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.MAKING)
+        record = self._journal.note(record, made=spec.generation)
+        return self._running(record)
+
+    def remove(self, record: Record) -> None:
+        """Make it not exist."""
+        sliver = record.spec.sliver
+        self._watch.end(sliver)
+        self._container(sliver).stop(gracefully=False)
+        self._rules.remove(self.guest(record))
+        for number in range(len(_machine(record).ports) + 1):
+            bridge.remove(self._names.port(sliver, number))  # they go with the container; a crash may have left one
+        self._disk(record).wipe()
+        self._runtime.close(self._names.container(sliver))
+
+    def observe(self, record: Record) -> Observation:
+        """What it is now."""
+        sliver = record.spec.sliver
+        first_process = self._container(sliver).first_process()
+        if first_process > 0:
+            self._watch.begin(sliver, first_process)
+            if record.made:
+                return self._running(record)
+            return Observation(sliver=sliver, generation=0, seen=Seen.MAKING)
+        seen = Seen.STOPPED if record.made else Seen.ABSENT
+        return Observation(sliver=sliver, generation=record.made, seen=seen)
+
+    def guest(self, record: Record) -> Guest:
+        """How it is reached."""
+        address = self._address(record)
+        return Guest(
+            outside=self._names.port(record.spec.sliver, 0),
+            mac=_control_mac(address),
+            address=address,
+            port=self._settings.first_port + record.slot,
+        )
+
+    def is_port_free(self, slot: int) -> bool:
+        """Whether nothing on this host listens where a slot's logins would be published."""
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((str(self._settings.publish_address), self._settings.first_port + slot))
+            except OSError:
+                return False
+        return True
+
+    # Steps
+
+    def _do_once(self, record: Record, container: Container, disk: Disk) -> Record:
+        """Restarts and reloads asked for and not done. Noted after the deed: doing one twice is harmless."""
+        spec = record.spec
+        if spec.reloads > record.reloads:
+            self._watch.end(spec.sliver)
+            container.stop(gracefully=False)
+            disk.wipe()
+            return self._journal.note(
+                record, reloads=spec.reloads, restarts=spec.restarts, started_with="", accounts_applied=()
+            )
+        if spec.restarts > record.restarts:
+            self._watch.end(spec.sliver)
+            container.stop(gracefully=True)
+            return self._journal.note(record, restarts=spec.restarts)
+        return record
+
+    def _run(self, record: Record, container: Container, disk: Disk) -> Record:
+        """Have it run, with the settings of this spec."""
+        machine = _machine(record)
+        settings = settings_of(
+            machine, disk.rootfs, self._ids.base(record.slot), self._plugs(record), self._settings.processes
+        )
+        wanted = digest(settings)
+        if container.is_running():
+            if record.started_with == wanted:
+                return record
+            self._watch.end(record.spec.sliver)
+            container.stop(gracefully=True)
+        image = self._images.rootfs(machine.image)
+        if not disk.exists():
+            layer = disk.make()
+            accounts.equip(layer, image, machine, self._settings.nameservers)
+            layer.keep()
+            record = self._journal.note(record, accounts_applied=_account_names(machine))
+        self._runtime.open(self._names.container(record.spec.sliver))
+        disk.mount(image)
+        for port in machine.ports:
+            self._links.ensure(port.link)
+        self._rules.add(self.guest(record))
+        # What a container killed half-way may have left would make the start fail.
+        for number in range(len(machine.ports) + 1):
+            if bridge.exists(self._names.port(record.spec.sliver, number)):
+                bridge.remove(self._names.port(record.spec.sliver, number))
+        record = self._journal.note(record, started_with=wanted)
+        container.start(settings)
+        self._shape(record)
+        return record
+
+    def _apply_accounts(self, record: Record, container: Container) -> Record:
+        """Write accounts into a machine that runs, when they are not those it was given."""
+        machine = _machine(record)
+        wanted = _account_names(machine)
+        if record.accounts_applied == wanted:
+            return record
+        gone = {name.split(" ")[0] for name in record.accounts_applied} - {a.name for a in machine.accounts}
+        container.run(accounts.update_script(machine.accounts, sorted(gone)))
+        return self._journal.note(record, accounts_applied=wanted)
+
+    def _answers(self, record: Record, container: Container) -> bool:
+        """Whether it answers as SSH within a moment."""
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while time.monotonic() < deadline:
+            if _is_ssh(self._address(record)):
+                return True
+            if not container.is_running():
+                return False
+            time.sleep(_PAUSE)
+        return False
+
+    def _shape(self, record: Record) -> None:
+        """Let each port have no more than its link's capacity."""
+        for number, port in enumerate(_machine(record).ports, start=1):
+            link = self._journal.get(port.link)
+            capacity = getattr(link.spec.shape, "capacity_kbps", None) if link else None
+            if capacity:
+                bridge.limit([self._names.port(record.spec.sliver, number)], capacity)
+
+    # What follows from a record
+
+    def _running(self, record: Record) -> Observation:
+        port = self._settings.first_port + record.slot
+        logins = tuple(
+            Login(username=account.name, hostname=self._settings.shown_host, port=port)
+            for account in _machine(record).accounts
+        )
+        return Observation(sliver=record.spec.sliver, generation=record.made, seen=Seen.RUNNING, logins=logins)
+
+    def _plugs(self, record: Record) -> list[Plug]:
+        guest = self.guest(record)
+        network = self._settings.control_network
+        control = Plug(
+            name=_CONTROL_INTERFACE,
+            outside=guest.outside,
+            bridge=self._names.control_bridge,
+            mac=guest.mac,
+            addresses=(IPv4Interface((guest.address, network.prefixlen)),),
+            gateway=next(network.hosts()),
+        )
+        return [
+            control,
+            *(
+                Plug(
+                    name=port.name,
+                    outside=self._names.port(record.spec.sliver, number),
+                    bridge=self._links.name(port.link),
+                    mac=port.mac,
+                    addresses=port.addresses,
+                )
+                for number, port in enumerate(_machine(record).ports, start=1)
+            ),
+        ]
+
+    def _address(self, record: Record) -> IPv4Address:
+        """The second address of the control network and those after it; the first is the host's."""
+        return self._settings.control_network.network_address + 2 + record.slot
+
+    def _container(self, sliver: SliverId) -> Container:
+        return Container(self._names.container(sliver), self._runtime.folder)
+
+    def _disk(self, record: Record) -> Disk:
+        sliver = record.spec.sliver
+        mounts = self._runtime.folder / self._names.container(sliver)
+        return Disk(self._journal.folder_of(sliver), mounts, self._ids, record.slot)
+
+
+def _machine(record: Record) -> Machine:
+    shape = record.spec.shape
+    if not isinstance(shape, Machine):
+        raise TypeError(f"sliver {record.spec.sliver} is no machine")
+    return shape
+
+
+def _account_names(machine: Machine) -> tuple[str, ...]:
+    """Accounts with their keys, each as one line, to see whether they have changed."""
+    return tuple(" ".join((account.name, *account.keys)) for account in machine.accounts)
+
+
+def _control_mac(address: IPv4Address) -> str:
+    return ":".join(f"{octet:02x}" for octet in (0x02, 0x00, *address.packed))
+
+
+def _is_ssh(address: IPv4Address) -> bool:
+    try:
+        with socket.create_connection((str(address), _SSH_PORT), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

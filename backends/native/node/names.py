@@ -1,0 +1,64 @@
+"""Names of what we make in the kernel, so that it can be told from everybody else's and found again.
+
+Every name begins with the tag of this backend in this installation; nothing without it is ever touched. Interface
+names have at most 15 characters: tag (5), kind (1), some of the sliver's digest, the number of the port.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.protocol import Context, SliverId
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that one backend gives."""
+
+    tag: str
+
+    @classmethod
+    def of(cls, context: Context) -> "Names":
+        """The same for the same backend in the same state folder, always."""
+        return cls.of_folder(context.state)
+
+    @classmethod
+    def of_folder(cls, state: Path) -> "Names":
+        """As `of`; the folder is named after the backend."""
+        return cls("n" + hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:4])
+
+    @property
+    def control_bridge(self) -> str:
+        """The bridge between the host and its slivers."""
+        return f"{self.tag}ctl"
+
+    @property
+    def table(self) -> str:
+        """The nftables table, in families inet and bridge."""
+        return f"sfa-{self.tag}"
+
+    def container(self, sliver: SliverId) -> str:
+        """A container, its folder and its cgroup."""
+        return f"{self.tag}-{sliver}"
+
+    def sliver(self, container: str) -> SliverId | None:
+        """The sliver of a container or folder name; None for what is not ours."""
+        prefix = f"{self.tag}-"
+        return SliverId(container.removeprefix(prefix)) if container.startswith(prefix) else None
+
+    @property
+    def control_ports(self) -> str:
+        """How the names of all control ports begin, and no others do."""
+        return f"{self.tag}p"
+
+    def port(self, sliver: SliverId, number: int) -> str:
+        """The host's end of a machine's interface; number 0 is the control interface."""
+        return f"{self.control_ports}{_digest(sliver)}" if number == 0 else f"{self.tag}l{_digest(sliver)[:7]}{number}"
+
+    def bridge(self, link: SliverId) -> str:
+        """The bridge of a link."""
+        return f"{self.tag}b{_digest(link)}"
+
+
+def _digest(sliver: SliverId) -> str:
+    return hashlib.sha256(sliver.encode()).hexdigest()[:8]
