@@ -74,7 +74,7 @@ class Issuer:
         return GID((certificate, *self.gid.chain))
 
     def issue_credential(
-        self, *, owner: GID, target: GID, privileges: Mapping[str, bool], expires_at: datetime, now: datetime
+        self, *, owner: GID, target: GID, privileges: Mapping[str, bool], expires_at: datetime
     ) -> bytes:
         """A credential: `owner` has `privileges` (name -> may be delegated) on `target`. UTF-8 XML."""
         root = _envelope({"xsi": _XSI})

@@ -93,9 +93,7 @@ def load_backends(config: Config, state: Path) -> dict[str, Backend]:
 class Server(MultiService):
     """Everything that runs in one process: doors, loops, backends."""
 
-    def __init__(
-        self, state: Path, config: Config, reactor: Any, *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, state: Path, config: Config, reactor: Any, *, now: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
         self._config = config
         self._reactor = reactor
@@ -169,9 +167,9 @@ class Server(MultiService):
         site = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
         kind = endpoints.TCP6ServerEndpoint if server.listen.version == 6 else endpoints.TCP4ServerEndpoint
         plain = kind(self._reactor, port, backlog=_BACKLOG, interface=str(server.listen))
-        StreamServerEndpointService(plain, TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)).setServiceParent(
-            self
-        )
+        StreamServerEndpointService(
+            plain, TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
+        ).setServiceParent(self)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         """Run `work` in a thread, again and again; what it raises is logged and the next turn comes."""
@@ -187,3 +185,12 @@ class Server(MultiService):
     def _expire(self) -> None:
         if expire(self.store, self._now()):
             self.wake()
+
+
+def run(state: Path, config: Config, reactor: Any) -> None:
+    """Run a server until it is told to stop. Raises ConfigError when it can't start."""
+    server = Server(state, config, reactor)
+    reactor.addSystemEventTrigger("before", "shutdown", server.stopService)
+    reactor.callWhenRunning(server.startService)
+    reactor.callWhenRunning(lambda: log.info("serving", am=server.am_url, authority=config.aggregate.authority))
+    reactor.run()

@@ -7,6 +7,7 @@ Environment variables override the file: ``SFA_AM_SERVER__AM_PORT=8443`` sets ``
 import difflib
 import json
 import re
+import tomllib
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -248,3 +249,23 @@ def _toml(value: object) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     return json.dumps(str(value))
+
+
+def set_value(values: dict[str, Any], change: str) -> None:
+    """Put a change such as ``server.am_port=8443`` into nested values; the value as in TOML. Raises ValueError.
+
+    ``backend.KEY=VALUE`` changes the settings of the only backend, or of the first one.
+    """
+    key, equals, written = change.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not equals or not dot:
+        raise ValueError(f"{change!r}: SECTION.KEY=VALUE is expected")
+    try:
+        value = tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = written.strip()
+    if section == "backend":
+        backends = values.setdefault("backend", [{"name": "local", "plugin": "native", "settings": {}}])
+        backends[0]["settings"][name] = value
+    else:
+        values.setdefault(section, {})[name] = value

@@ -1,0 +1,7 @@
+"""Who vouches for names: keys of this authority, its members and slices."""
+
+from sfa_am.authority.founding import found
+from sfa_am.authority.keys import Authority
+from sfa_am.authority.registry import Record, Registry, Wanted
+
+__all__ = ["Authority", "Record", "Registry", "Wanted", "found"]

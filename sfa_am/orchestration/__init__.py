@@ -1,0 +1,1 @@
+"""Making what is promised true: operations, sweeps, the end of leases."""

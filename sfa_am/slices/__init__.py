@@ -1,0 +1,1 @@
+"""What is promised: the gate, the ten calls, the states of slivers."""

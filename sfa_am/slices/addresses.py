@@ -50,7 +50,9 @@ class AddressPlan:
                 continue
             host = next(free, None)
             if host is None:
-                raise NotFeasible(f"interface {interface.client_id!r}: no address left in {own}, the network of its link")
+                raise NotFeasible(
+                    f"interface {interface.client_id!r}: no address left in {own}, the network of its link"
+                )
             result[interface.client_id] = (IPv4Interface((host, own.prefixlen)),)
         return result
 

@@ -15,10 +15,8 @@ from rspec import Interface, Link, Node, Request
 from sfa_am.errors import BadArgs, NotFeasible, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
-from sfa_am.store.offers import Claim, Stock
+from sfa_am.store.offers import Claim, Stock, needs
 from sfa_am.store.slivers import new_id
-
-_MILLI = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +195,10 @@ def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[
         try:
             for node in group:
                 chosen[node.client_id] = _best(node, backend, room, identity)
-                room.take(chosen[node.client_id].stock, _need(chosen[node.client_id].kind))
+                room.take(chosen[node.client_id].stock, needs(chosen[node.client_id].kind))
         except NotFeasible as refusal:
             for got in chosen.values():
-                room.give_back(got.stock, _need(got.kind))
+                room.give_back(got.stock, needs(got.kind))
             refusals.append(refusal)
         else:
             home.update(chosen)
@@ -210,8 +208,10 @@ def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[
 
 def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
     """The offer of a backend with most free memory that can make this node."""
-    possible = [(stock, kind) for stock in room.stocks if stock.backend == backend for kind in _kinds(node, stock, identity)]
-    fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, _need(kind))]
+    possible = [
+        (stock, kind) for stock in room.stocks if stock.backend == backend for kind in _kinds(node, stock, identity)
+    ]
+    fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, needs(kind))]
     if not fitting:
         raise NotFeasible(_too_big(node, possible, room))
     stock, kind = max(fitting, key=lambda sk: room.free(sk[0], "memory_mib"))
@@ -232,15 +232,6 @@ def _kinds(node: Node, stock: Stock, identity: Identity) -> list[SliverType]:
     return [kind for kind in offer.sliver_types if kind.name == node.sliver_type]
 
 
-def _need(kind: SliverType) -> dict[str, int]:
-    return {
-        "slivers": 1,
-        "cpus": round(kind.cpus * _MILLI),
-        "memory_mib": kind.memory_mib,
-        "disk_mib": kind.disk_mib,
-    }
-
-
 def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> str:
     """Why a node fits nowhere: per resource that is short, what it needs and the most that is free."""
     where = f"node {node.client_id!r} (line {node.line})"
@@ -249,7 +240,7 @@ def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Ro
     stock, kind = max(possible, key=lambda sk: room.free(sk[0], "memory_mib"))
     short = [
         f"{amount} {_unit(resource)} needed, {max(0, room.free(stock, resource))} free"
-        for resource, amount in _need(kind).items()
+        for resource, amount in needs(kind).items()
         if room.free(stock, resource) < amount
     ]
     return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}; see ListResources"
@@ -268,7 +259,8 @@ def _unit(resource: str) -> str:
 
 
 def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, numbering: Numbering) -> Plan:
-    ids = {item.client_id: SliverId(numbering()) for item in (*request.nodes, *request.links)}
+    wanted: list[Node | Link] = [*request.nodes, *request.links]
+    ids = {item.client_id: SliverId(numbering()) for item in wanted}
     ports = _ports(request, ids, addresses)
     hostnames = _hostnames(request.nodes)
     slivers: list[Placed] = []
@@ -293,7 +285,7 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
                 resource=resource,
                 amount=amount,
             )
-            for resource, amount in _need(at.kind).items()
+            for resource, amount in needs(at.kind).items()
         )
     owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
     for link in request.links:
@@ -302,7 +294,9 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
     return Plan(slivers=tuple(slivers), claims=tuple(claims))
 
 
-def _placed(item: Node | Link, kind: str, ids: Mapping[str, SliverId], stock: Stock, shape: Machine | Segment) -> Placed:
+def _placed(
+    item: Node | Link, kind: str, ids: Mapping[str, SliverId], stock: Stock, shape: Machine | Segment
+) -> Placed:
     return Placed(
         id=ids[item.client_id],
         kind=kind,
@@ -357,4 +351,3 @@ def _hostnames(nodes: Iterable[Node]) -> dict[str, str]:
         taken.add(name)
         result[node.client_id] = name
     return result
-

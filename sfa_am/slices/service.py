@@ -8,16 +8,17 @@ workers.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from ipaddress import IPv4Interface, IPv4Network
 
 from sqlalchemy import Connection
 
 from backends.protocol import Machine, Seen
 from credentials import GID, URN, Authorization
-from rspec import RSpecError, WrongVersion, read_request
+from rspec import Request, RSpecError, WrongVersion, read_request
 from sfa_am.config import Leases, Limits
 from sfa_am.errors import AlreadyExists, AMError, BadArgs, BadVersion, NotFeasible, NotFound, Unsupported
 from sfa_am.slices import lease, logins
-from sfa_am.slices.addresses import AddressPlan, networks
+from sfa_am.slices.addresses import AddressPlan
 from sfa_am.slices.advertisement import advertisement_of
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
@@ -73,9 +74,7 @@ class AggregateService:
 
     def list_resources(self, who: Presented, *, available_only: bool, now: datetime) -> str:
         """The advertisement. Any credential that allows looking will do: it need not be about a slice."""
-        self._gate.authorise_for_own_target(
-            caller=who.caller, documents=who.documents, operation="listnodes", now=now
-        )
+        self._gate.authorise_for_own_target(caller=who.caller, documents=who.documents, operation="listnodes", now=now)
         with self._store.reading() as tx:
             stocks = offers.stocks(tx)
         return advertisement_of(stocks, self._identity, available_only=available_only, now=now)
@@ -125,7 +124,7 @@ class AggregateService:
                     f"the request is for {wanted} slivers and the slice has {len(here)} here; "
                     f"one slice may hold {self._limits.slivers_per_slice}"
                 )
-            _refuse_known({s.client_id for s in here}, (i.client_id for i in (*request.nodes, *request.links)))
+            _refuse_known({s.client_id for s in here}, request)
             plan = place(request, offers.stocks(tx), self._identity, AddressPlan(_networks_of(here)))
             row = row or slivers.add_slice(tx, auth.target, now=now)
             rows = [
@@ -242,9 +241,7 @@ class AggregateService:
         self._wake()
         return self._states(rows, attempt.errors)
 
-    def delete(
-        self, who: Presented, urns: Sequence[str], *, best_effort: bool, now: datetime
-    ) -> Sequence[SliverState]:
+    def delete(self, who: Presented, urns: Sequence[str], *, best_effort: bool, now: datetime) -> Sequence[SliverState]:
         """End slivers. They are out of sight at once; what they hold is free when their removal is confirmed."""
         named, auth = self._admit(who, urns, "deletesliver", now)
         with self._store.transaction() as tx:
@@ -274,9 +271,7 @@ class AggregateService:
                 raise NotFound(f"slice {auth.target} has never had slivers at this aggregate")
             require_running_slice(selected, auth.target)
             slivers.shut_down(tx, selected.slice.id, now=now)
-            machines = [
-                s for s in selected.slivers if s.kind == "node" and s.allocation == Allocation.PROVISIONED
-            ]
+            machines = [s for s in selected.slivers if s.kind == "node" and s.allocation == Allocation.PROVISIONED]
             for row in machines:
                 slivers.change_wish(tx, row, running=False)
             self._ask(tx, machines, "converge", now)
@@ -385,7 +380,8 @@ class _Attempt:
         return self.done
 
 
-def _refuse_known(here: set[str], wanted: Iterable[str]) -> None:
+def _refuse_known(here: set[str], request: Request) -> None:
+    wanted = [node.client_id for node in request.nodes] + [link.client_id for link in request.links]
     if known := sorted(here.intersection(wanted)):
         raise AlreadyExists(
             f"the slice has {', '.join(map(repr, known[:5]))}{' and more' if len(known) > 5 else ''} here already; "
@@ -393,10 +389,10 @@ def _refuse_known(here: set[str], wanted: Iterable[str]) -> None:
         )
 
 
-def _networks_of(rows: Iterable[SliverRow]) -> set:  # type: ignore[type-arg]
-    return networks(
-        port.addresses for row in rows if isinstance(row.shape, Machine) for port in row.shape.ports
-    )
+def _networks_of(rows: Iterable[SliverRow]) -> set[IPv4Network]:
+    """The networks that the links of these slivers use."""
+    ports = (port for row in rows if isinstance(row.shape, Machine) for port in row.shape.ports)
+    return {address.network for port in ports for address in port.addresses if isinstance(address, IPv4Interface)}
 
 
 def _allocated(placed: Placed, position: int, row: SliceRow, ends_at: datetime, now: datetime) -> SliverRow:

@@ -115,6 +115,16 @@ ACTIONS: dict[Action, frozenset[Operational]] = {
 """In which operational states an action may be asked for."""
 
 
+LEADS_TO: dict[Action, Operational] = {
+    Action.START: Operational.CONFIGURING,
+    Action.STOP: Operational.STOPPING,
+    Action.RESTART: Operational.READY_BUSY,
+    Action.RELOAD: Operational.READY_BUSY,
+    Action.UPDATE_USERS: Operational.READY_BUSY,
+}
+"""The state in which an action leaves a sliver at once; what follows is in the rows and in the advertisement."""
+
+
 def admit_action(action: Action, state: Operational) -> None:
     """Raises Unsupported when `action` makes no sense in `state`, naming the actions that do."""
     if state in ACTIONS[action]:

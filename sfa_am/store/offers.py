@@ -30,9 +30,23 @@ class Stock:
     used: Mapping[str, int]
     is_up: bool
 
+    def fits(self, kind: SliverType) -> bool:
+        """Whether one more sliver of this kind has room."""
+        return all(self.free(resource) >= amount for resource, amount in needs(kind).items())
+
     def free(self, resource: str) -> int:
         """What is left of a resource; never negative."""
         return max(0, self.offer.capacity.get(resource, 0) - self.used.get(resource, 0))
+
+
+def needs(kind: SliverType) -> dict[str, int]:
+    """What one sliver of a kind takes of an offer's capacity."""
+    return {
+        "slivers": 1,
+        "cpus": round(kind.cpus * 1000),
+        "memory_mib": kind.memory_mib,
+        "disk_mib": kind.disk_mib,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

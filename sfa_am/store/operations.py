@@ -126,11 +126,12 @@ def release_all(tx: Connection) -> int:
 
 def next_due(tx: Connection, *, backend: str, kind: str, now: datetime) -> datetime | None:
     """When the next operation that nobody holds is due: past or future, or None when there is none."""
-    return tx.execute(
+    due: datetime | None = tx.execute(
         select(func.min(operation.c.not_before))
         .where(operation.c.backend == backend, operation.c.kind == kind)
         .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= now))
     ).scalar_one()
+    return due
 
 
 def open_among(tx: Connection, ids: Iterable[SliverId]) -> frozenset[SliverId]:

@@ -72,7 +72,8 @@ authority = Table(
 member = Table(
     "member",
     metadata,
-    Column("urn", String(255), primary_key=True),
+    Column("urn", String(255), primary_key=True),  # folded: these names compare without case
+    Column("name", String(255), nullable=False),  # the URN as it was given
     Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
     Column("uuid", String(36), nullable=False, unique=True),
     Column("email", String(255), nullable=False),
@@ -92,7 +93,8 @@ member_key = Table(
 registered_slice = Table(
     "registered_slice",
     metadata,
-    Column("urn", String(255), primary_key=True),
+    Column("urn", String(255), primary_key=True),  # folded: these names compare without case
+    Column("name", String(255), nullable=False),  # the URN as it was given
     Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
     Column("uuid", String(36), nullable=False, unique=True),
     Column("description", Text, nullable=False, default=""),

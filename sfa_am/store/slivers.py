@@ -10,7 +10,7 @@ from datetime import datetime
 from ipaddress import ip_interface
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, literal, or_, select, update
 
 from backends.protocol import (
     Account,
@@ -205,7 +205,7 @@ def record(tx: Connection, observation: Observation, *, now: datetime) -> bool:
     done = tx.execute(
         update(sliver)
         .where(sliver.c.id == observation.sliver)
-        .where(or_(sliver.c.seen_generation <= observation.generation, observation.generation == 0))
+        .where(or_(sliver.c.seen_generation <= observation.generation, literal(observation.generation) == 0))
         .values(
             seen=observation.seen.value,
             seen_generation=func.coalesce(observation.generation or None, sliver.c.seen_generation),

@@ -103,9 +103,7 @@ class AggregateV3(Door):
             end_at, now = arguments.moment(end, "expiration_time"), self._now()
             alap, best_effort = arguments.flag(given, "geni_extend_alap"), arguments.flag(given, "geni_best_effort")
             return lambda: _slivers(
-                self._service.renew(
-                    who, named, end_at, as_long_as_possible=alap, best_effort=best_effort, now=now
-                )
+                self._service.renew(who, named, end_at, as_long_as_possible=alap, best_effort=best_effort, now=now)
             )
 
         return await self._call("Renew", caller, read)
@@ -230,9 +228,7 @@ def get_version(url: str, *, urn: URN, title: str, other_versions: dict[str, str
 
 
 def _who(caller: Caller, credentials: object) -> Presented:
-    return Presented(
-        caller=caller.gid, documents=arguments.credentials(credentials), request_id=caller.request_id
-    )
+    return Presented(caller=caller.gid, documents=arguments.credentials(credentials), request_id=caller.request_id)
 
 
 def _slice_urn(value: object) -> URN:

@@ -15,7 +15,6 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 
-
 @implementer(IOpenSSLServerConnectionCreator)
 class ClientCertificateTLS:
     """Makes the server side of connections.

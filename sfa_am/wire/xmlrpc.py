@@ -108,6 +108,7 @@ def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:
     Document type declarations are refused: XML-RPC has no use for them, and they are how small documents grow large.
     """
     reader = Unmarshaller()
+    reader.xml(None, None)  # expat hands over text that is decoded already
     parser = expat.ParserCreate()
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end

@@ -77,6 +77,7 @@ def upgrade() -> None:
     op.create_table(
         "member",
         sa.Column("urn", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("authority_urn", sa.String(length=255), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("email", sa.String(length=255), nullable=False),
@@ -93,6 +94,7 @@ def upgrade() -> None:
     op.create_table(
         "registered_slice",
         sa.Column("urn", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("authority_urn", sa.String(length=255), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
@@ -176,6 +178,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("kind IN ('converge', 'remove')", name=op.f("ck_operation_kind")),
         sa.ForeignKeyConstraint(
             ["sliver_id"], ["sliver.id"], name=op.f("fk_operation_sliver_id_sliver"), ondelete="CASCADE"
