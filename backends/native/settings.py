@@ -51,7 +51,7 @@ class NativeSettings(BaseModel):
     processes: Annotated[int, Field(ge=16)] = 1024
     """Most processes and threads in one sliver."""
     image_folder: Path | None = None
-    """Where disk images are kept; several installations may share it. Default: `images` in the backend's state folder."""
+    """Where disk images are kept; several installations may share it. Default: `images` in the state folder."""
     first_id: Annotated[int, Field(ge=65536)] = 1_000_000
     """First user number given to slivers: each has 65,536 of its own, so that root in one is nobody outside."""
     parallel: Annotated[int, Field(ge=1, le=64)] = max(4, 2 * (os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""The bridges of links. Which there are follows from the slivers: one exists while a link or a machine's port needs it."""
+"""The bridges of links. Which there are follows from the slivers: each exists while a link or a port needs it."""
 
 import threading
 from collections.abc import Iterable

@@ -71,7 +71,7 @@ class Disk:
         """Take the layers apart; nothing happens when they are. Raises Unavailable while something holds them."""
         for target in (self._rootfs, self._lower):
             for _ in range(mounts_below(target.parent).count(target)):
-                _unmount(target)
+                unmount(target)
             if target.is_dir():
                 target.rmdir()
 
@@ -134,10 +134,11 @@ def _mount_overlay(target: Path, options: str) -> None:
         raise OSError(error, f"overlay at {target}: {os.strerror(error)}")
 
 
-def _unmount(target: Path) -> None:
+def unmount(target: Path) -> None:
+    """Unmount one thing. Raises Unavailable while something holds it."""
     if _libc.umount2(os.fsencode(target), 0) != 0:
         error = ctypes.get_errno()
-        if error == errno.EBUSY:  # a process that is just ending holds it a moment longer
-            if _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
-                return
+        # A process that is just ending holds it a moment longer: detached, it goes when that is over.
+        if error == errno.EBUSY and _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
+            return
         raise Unavailable("a disk is still in use; it will be tried again")

@@ -1,0 +1,55 @@
+# `make help` lists the targets. Everything a target needs is set up first; the second time that takes no time.
+
+STATE ?= state
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo serve test lint format bench docs lock clean distclean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+setup:
+	@deploy/setup.sh run
+
+setup-dev:
+	@deploy/setup.sh dev
+
+demo: setup ## from nothing to two containers one can log in to, and back (KEEP=1 leaves them running)
+	@$(PYTHON) deploy/demo.py
+
+serve: setup ## run the server in the foreground, with its state in the folder STATE (default: state)
+	@[ -f $(STATE)/sfa-am.toml ] || .venv/bin/sfa-am --state $(STATE) init --set 'backend.image_folder="$(CURDIR)/.cache/images"'
+	@.venv/bin/sfa-am --state $(STATE) serve
+
+test: setup-dev ## run all tests; those that need what this machine lacks are skipped with a sentence
+	@$(PYTHON) -m pytest
+
+lint: setup-dev ## check format, style, types, and who imports whom
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/*.sh .ci/run; fi
+
+format: setup-dev ## bring the code into its format
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: setup-dev ## measure against bare floors in the same run; prints a table, writes bench/results
+	@$(PYTHON) -m bench
+
+docs: setup-dev ## print the generated pages of docs/reference anew
+	@$(PYTHON) docs/generate.py
+
+lock: setup-dev ## write the lock files anew from pyproject.toml
+	@.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-header --allow-unsafe --extra native --output-file requirements.lock pyproject.toml
+	@.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-header --allow-unsafe --extra native --extra dev --output-file requirements-dev.lock pyproject.toml
+
+clean: ## end what this checkout runs and remove its state; disk images stay
+	@if [ -x $(PYTHON) ]; then $(PYTHON) deploy/clean.py state .cache/demo; fi
+
+distclean: clean ## also remove the virtual environment, disk images and all caches
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
