@@ -49,7 +49,7 @@ lock: setup-dev ## write the lock files anew from pyproject.toml
 	  --no-header --allow-unsafe --extra native --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## end what this checkout runs and remove its state; disk images stay
-	@if [ -x $(PYTHON) ]; then $(PYTHON) deploy/clean.py state .cache/demo; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) deploy/clean.py state .cache/demo/state; fi
 
 distclean: clean ## also remove the virtual environment, disk images and all caches
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
