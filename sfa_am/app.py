@@ -147,24 +147,24 @@ class Server(MultiService):
         tls = ClientCertificateTLS(key=state / "authority" / "am.key", chain=state / "authority" / "am.gid")
 
         version = get_version(self.am_url, urn=identity.manager, title=config.aggregate.title, other_versions={})
-        am = AggregateV3(self._reactor, self._pool, service, now=self._now, version=version)
-        root = Resource()
-        versions = Resource()
+        am: Any = AggregateV3(self._reactor, self._pool, service, now=self._now, version=version)
+        root: Any = Resource()
+        versions: Any = Resource()
         versions.putChild(b"3", am)
         root.putChild(b"am", versions)
         root.putChild(b"", am)  # tools that know a host and a port only
         root.putChild(b"RPC2", am)
         self._listen(root, config.server.am_port, tls)
 
-        registry_door = RegistryDoor(self._reactor, self._pool, registry, now=self._now)
-        registry_root = Resource()
+        registry_door: Any = RegistryDoor(self._reactor, self._pool, registry, now=self._now)
+        registry_root: Any = Resource()
         registry_root.putChild(b"", registry_door)
         registry_root.putChild(b"RPC2", registry_door)
         self._listen(registry_root, config.server.registry_port, tls)
 
-    def _listen(self, root: Resource, port: int, tls: ClientCertificateTLS) -> None:
+    def _listen(self, root: Any, port: int, tls: Any) -> None:
         server = self._config.server
-        site = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
+        site: Any = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
         kind = endpoints.TCP6ServerEndpoint if server.listen.version == 6 else endpoints.TCP4ServerEndpoint
         plain = kind(self._reactor, port, backlog=_BACKLOG, interface=str(server.listen))
         StreamServerEndpointService(

@@ -233,7 +233,7 @@ def commented_toml(config: Config) -> str:
 
 
 def _entries(section: _Section) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for key, field in type(section).model_fields.items():
         lines.extend(f"# {line.strip()}" for line in (field.description or "").splitlines())
         lines.append(f"{key} = {_toml(getattr(section, key))}")

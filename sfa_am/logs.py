@@ -32,7 +32,7 @@ def configure(settings: Log) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    globalLogBeginner.beginLoggingTo([_from_twisted], redirectStandardIO=False, discardBuffer=True)
+    globalLogBeginner.beginLoggingTo([cast(Any, _from_twisted)], redirectStandardIO=False, discardBuffer=True)
 
 
 _QUIET = {LogLevel.debug: logging.DEBUG, LogLevel.info: logging.DEBUG}

@@ -34,7 +34,7 @@ class Folder:
             values = tomllib.loads((path / CONFIG).read_text())
         except FileNotFoundError:
             raise click.ClickException(
-                f"{path / CONFIG} is not there: name your folder with -d DIR or SFI_DIR. A principal investigator makes "
+                f"{path / CONFIG} is not there: name your folder with -d DIR or SFI_DIR. A PI makes "
                 "one with `sfi user add`, the server's operator has one in its state folder"
             ) from None
         except tomllib.TOMLDecodeError as e:

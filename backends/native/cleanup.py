@@ -1,17 +1,17 @@
 """Find and remove what a native backend has left on this host: for uninstalling, tests and demos.
 
-Everything we make carries the backend's tag (see `node.names`), so it is found without any record of it.
+Everything we make carries the backend's tag (see `names`), so it is found without any record of it.
 """
 
 import shutil
 import subprocess
 from pathlib import Path
 
+from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, tables_beginning
 from backends.native.node.container import Container
 from backends.native.node.disk import mounts_below, unmount
-from backends.native.node.names import Names
 from backends.native.runtime import Runtime
 from backends.native.settings import NativeSettings
 

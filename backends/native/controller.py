@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backends.native.images import ImageFolder
+from backends.native.journal import Journal, Record
+from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter
 from backends.native.network.links import LinkBridges
 from backends.native.node.idmap import IdRanges
-from backends.native.node.journal import Journal, Record
 from backends.native.node.machine import Machines
-from backends.native.node.names import Names
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NativeSettings

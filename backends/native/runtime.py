@@ -3,7 +3,7 @@ machines, who own nothing outside, must be able to walk there, which they can't 
 
 from pathlib import Path
 
-from backends.native.node.names import Names
+from backends.native.names import Names
 
 _RUN = Path("/run/sfa-am")
 

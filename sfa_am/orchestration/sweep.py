@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 def sweep(name: str, backend: Backend, store: Store, now: Callable[[], datetime]) -> int:
-    """One sweep over one backend. Returns how many slivers need work. A backend that can't be asked changes no sliver."""
+    """One sweep over one backend; one that can't be asked changes no sliver. Returns how many slivers need work."""
     try:
         offered = backend.offers()
         seen = {observation.sliver: observation for observation in backend.observe()}

@@ -52,7 +52,7 @@ def _converge(taken: Taken, row: SliverRow, backend: Backend, store: Store, now:
         _close(taken, row, _broken(row, str(e)), store, now())
     except BackendError as e:
         _failed(taken, row, str(e), store, now())
-    except Exception:
+    except Exception:  # a backend may be anybody's  # noqa: BLE001
         _failed(taken, row, _internal_fault("converge", row), store, now())
     else:
         if observation.seen is Seen.MAKING or observation.generation < row.generation:
@@ -66,7 +66,7 @@ def _remove(taken: Taken, row: SliverRow, backend: Backend, store: Store, now: C
         backend.remove(row.id)
     except Unavailable as e:
         _try_later(taken, store, now(), reason=str(e), failed=False)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # Never given up: the claims are free only when nothing is left.
         _try_later(taken, store, now(), reason=_internal_fault("remove", row), failed=True)
     else:

@@ -51,8 +51,8 @@ def own_part(request: Request, identity: Identity) -> Request:
     if not nodes:
         if foreign:
             raise BadArgs(
-                f"node {foreign[0].client_id!r} (line {foreign[0].line}) is bound to {foreign[0].component_manager_id}, "
-                f"and no node is for this aggregate, which is {identity.manager}"
+                f"node {foreign[0].client_id!r} (line {foreign[0].line}) is bound to {foreign[0].component_manager_id} "
+                f"and no node is for this aggregate, {identity.manager}"
             )
         raise BadArgs("the request names no node")
     theirs = {interface.client_id for node in foreign for interface in node.interfaces}

@@ -367,7 +367,7 @@ class _Attempt:
         self.errors: dict[str, str] = {}
 
     def each(self, check: Callable[[SliverRow], object]) -> Sequence[SliverRow]:
-        """The slivers that pass `check`; its refusal is raised, or kept for the sliver when best effort was asked for."""
+        """The slivers that pass `check`; a refusal is raised, or kept for the sliver if best effort was asked for."""
         for row in self._rows:
             try:
                 check(row)

@@ -25,7 +25,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url, pool_size=16, max_overflow=16)
-        # SQLite has one writer. Queueing ours here hands the turn over at once; SQLite itself polls with growing sleeps.
+        # SQLite has one writer. Queueing ours here hands the turn over at once; SQLite would poll with growing sleeps.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         if self._turn is not None:
             _tune_sqlite(self._engine)

@@ -74,7 +74,7 @@ class RegistryDoor(Door):
         return await self._call("GetCredential", caller, call)
 
     async def xmlrpc_Resolve(self, caller: Caller, *sent: object) -> list[dict[str, Any]]:  # noqa: N802
-        """(names, credentials[, options]). An HRN may be a user, a slice or an authority: all of them are looked for."""
+        """(names, credentials[, options]). An HRN may be a user, a slice or an authority: all are looked for."""
 
         def call() -> list[dict[str, Any]]:
             names, creds, _ = arguments.expect("Resolve", sent, ("xrns", "creds", "options"), optional=1)

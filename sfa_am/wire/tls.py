@@ -14,6 +14,9 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+_OP_NO_RENEGOTIATION = 1 << 30
+"""OpenSSL's number: pyOpenSSL names it in newer releases only."""
+
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ClientCertificateTLS:
@@ -30,7 +33,7 @@ class ClientCertificateTLS:
         context.use_certificate_chain_file(str(chain))
         context.use_privatekey_file(str(key))
         context.check_privatekey()
-        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+        context.set_options(SSL.OP_NO_COMPRESSION | _OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any_certificate)
         # Resuming a session with a client certificate needs an id, and one that no other server shares.
         context.set_session_id(secrets.token_bytes(16))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from backends.native.node.names import Names
+from backends.native.names import Names
 from backends.protocol import Unavailable
 
 

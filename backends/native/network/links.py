@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Iterable
 
+from backends.native.journal import Journal
+from backends.native.names import Names
 from backends.native.network import bridge
-from backends.native.node.journal import Journal
-from backends.native.node.names import Names
 from backends.protocol import Machine, SliverId
 
 

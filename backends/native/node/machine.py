@@ -9,6 +9,8 @@ import time
 from ipaddress import IPv4Address, IPv4Interface
 
 from backends.native.images import ImageFolder
+from backends.native.journal import Journal, Record
+from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, Guest
 from backends.native.network.links import LinkBridges
@@ -16,8 +18,6 @@ from backends.native.node import accounts
 from backends.native.node.container import Container, Plug, digest, settings_of
 from backends.native.node.disk import Disk
 from backends.native.node.idmap import IdRanges
-from backends.native.node.journal import Journal, Record
-from backends.native.node.names import Names
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NativeSettings

@@ -47,7 +47,9 @@ def _end(calls):
 
 
 def test_an_illegal_call_is_refused_with_the_calls_that_are_possible():
-    with pytest.raises(Unsupported, match=r"Provision is not possible while a sliver is geni_provisioned.*Renew.*Delete"):
+    with pytest.raises(
+        Unsupported, match=r"Provision is not possible while a sliver is geni_provisioned.*Renew.*Delete"
+    ):
         after(Allocation.PROVISIONED, Call.PROVISION)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from backends.native.node.names import Names
+from backends.native.names import Names
 from backends.protocol import SliverId, SliverSpec, Unavailable
 
 _FILE = "record.json"
