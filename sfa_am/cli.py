@@ -235,8 +235,8 @@ def trust_add(state: Path, certificate: Path, names: str | None, legacy_sha1: bo
     allowed = tuple(name.strip() for name in names.split(",")) if names else (gid.urn.authority if gid.urn else "",)
     click.echo(f"name:           {gid}\nfingerprint:    {gid.fingerprint}\nvalid until:    {gid.not_after:%Y-%m-%d}")
     sha1 = "accepted" if legacy_sha1 else "refused"
-    click.echo(f"may vouch for:  {', '.join(allowed)} and all below
-SHA-1:          {sha1}")
+    click.echo(f"may vouch for:  {', '.join(allowed)} and all below")
+    click.echo(f"SHA-1:          {sha1}")
     if not yes:
         click.confirm("Is the fingerprint the one its operator told you?", abort=True)
     row = RootRow(
