@@ -146,7 +146,7 @@ class GID:
     @property
     def _subject(self) -> str:
         try:
-            return ascii(self.leaf.subject.rfc4514_string())[:200]
+            return ascii(self.leaf.subject.rfc4514_string())[1:-1][:200]
         except ValueError:
             return "an unreadable subject"
 

@@ -82,7 +82,7 @@ class Trust:
             # 3. Otherwise the next of the chain signed it and is an authority over its name.
             above = current.issuer
             if above is None:
-                issuer = ascii(current.leaf.issuer.rfc4514_string())[:200]
+                issuer = ascii(current.leaf.issuer.rfc4514_string())[1:-1][:200]
                 raise GIDRefused("root", f"{name} was issued by {issuer}, whom this server does not trust")
             if not _signed_by(current.leaf, above):
                 raise GIDRefused("chain", f"certificate of {name} was not signed by the next in its chain, {above}")

@@ -1,0 +1,143 @@
+"""What all tests share: where things are, what a test needs of the machine, a federation small enough to hold in hand.
+
+A test that needs what this machine lacks is skipped with a sentence. With CI set in the environment the tests that
+stand for the product's main job fail instead: there they must not be skipped (see `needs`).
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from credentials import GID, URN, Issuer, Root, Trust, Verifier, self_signed_root
+from credentials.keys import PrivateKey, new_rsa_key
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*what): 'root', 'lxc', or the name of a program")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for what in marker.args:
+            if reason := _lacking(what):
+                if os.environ.get("CI"):
+                    pytest.fail(f"must not be skipped here: {reason}")
+                pytest.skip(reason)
+
+
+def _lacking(what: str) -> str:
+    if what == "root":
+        return "" if os.geteuid() == 0 else "needs root"
+    if what == "lxc":
+        missing = [program for program in ("lxc-start", "nft", "mmdebstrap") if shutil.which(program) is None]
+        return f"needs {', '.join(missing)} (make setup installs them)" if missing else ""
+    return "" if shutil.which(what) else f"needs the program {what} (make setup-dev installs it)"
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_reference() -> Path:
+    """Schemas and samples that are not part of this repository."""
+    folder = REPOSITORY.parent / "shared" / "reference"
+    if not folder.is_dir():
+        pytest.skip("needs the folder ../shared/reference with the published schemas and samples")
+    return folder
+
+
+@dataclass
+class Person:
+    """Somebody with a key and a certificate."""
+
+    gid: GID
+    key: PrivateKey
+
+    @property
+    def urn(self) -> URN:
+        assert self.gid.urn is not None
+        return self.gid.urn
+
+    @property
+    def issuer(self) -> Issuer:
+        return Issuer(self.gid, self.key)
+
+
+class Federation:
+    """An authority "plc" with users and a slice; keys are made once, since that is what takes time."""
+
+    def __init__(self, name: str = "plc", *, keys: Callable[[], PrivateKey] = new_rsa_key) -> None:
+        self.name = name
+        self.keys = keys
+        self.root_key = keys()
+        urn = URN(name, "authority", "sa")
+        self.root = self_signed_root(urn, self.root_key, lifetime=timedelta(days=3650), now=NOW)
+        self.issuer = Issuer(self.root, self.root_key)
+
+    def person(self, name: str, *, lifetime: timedelta = timedelta(days=365)) -> Person:
+        key = self.keys()
+        gid = self.issuer.issue_gid(
+            URN(self.name, "user", name), key.public_key(), lifetime=lifetime, now=NOW, email=f"{name}@example.org"
+        )
+        return Person(gid, key)
+
+    @cached_property
+    def alice(self) -> Person:
+        return self.person("alice")
+
+    @cached_property
+    def bob(self) -> Person:
+        return self.person("bob")
+
+    def slice_gid(self, name: str = "s1") -> GID:
+        return self.issuer.issue_gid(
+            URN(self.name, "slice", name), self.root_key.public_key(), lifetime=timedelta(days=365), now=NOW
+        )
+
+    def credential(
+        self,
+        owner: Person | None = None,
+        target: GID | None = None,
+        privileges: dict[str, bool] | None = None,
+        *,
+        ends_at: datetime = NOW + timedelta(days=1),
+        by: Issuer | None = None,
+    ) -> str:
+        return (
+            (by or self.issuer)
+            .issue_credential(
+                owner=(owner or self.alice).gid,
+                target=target or self.slice_gid(),
+                privileges={"*": True} if privileges is None else privileges,
+                expires_at=ends_at,
+            )
+            .decode()
+        )
+
+    def trust(self, **changes: object) -> Trust:
+        return Trust([Root(self.root, (self.name,), **changes)])  # type: ignore[arg-type]
+
+    def verifier(self) -> Verifier:
+        return Verifier(self.trust())
+
+
+@pytest.fixture(scope="session")
+def plc() -> Federation:
+    return Federation()
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Federation:
+    """An authority that nobody trusts."""
+    return Federation("elsewhere")

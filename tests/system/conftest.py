@@ -1,0 +1,64 @@
+"""Real containers on this host: backends and servers for tests, and the proof that nothing is left of them."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from backends.native.cleanup import clean, leftovers
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+IMAGES = Path(os.environ.get("SFA_AM_IMAGE_CACHE", REPOSITORY / ".cache" / "images"))
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The folder of disk images, built once and kept between runs."""
+    from backends.native.images import ImageFolder
+
+    folder = ImageFolder(IMAGES)
+    for image in folder.offered():
+        folder.build(image.name)
+    return IMAGES
+
+
+@pytest.fixture
+def native_state():
+    """A state folder for a native backend; whatever a test left of it is removed and counted as a failure."""
+    home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
+    home.chmod(0o700)
+    state = home / "local"
+    state.mkdir()
+    try:
+        yield state
+    finally:
+        clean(state)
+        left = leftovers(state, slivers_only=False)
+        shutil.rmtree(home)
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def ssh_key(tmp_path_factory) -> Path:
+    """A key pair of OpenSSH's own making; the public one has .pub behind its name."""
+    path = tmp_path_factory.mktemp("ssh") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+def run_over_ssh(key: Path, login, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+    """Run a command over SSH as any client would."""
+    options = ["IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    options += ["BatchMode=yes", "ConnectTimeout=5"]
+    arguments = [part for option in options for part in ("-o", option)]
+    target = f"{login.username}@{login.hostname}"
+    return subprocess.run(
+        ["ssh", "-i", key, *arguments, "-p", str(login.port), target, command],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

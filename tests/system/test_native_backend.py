@@ -1,0 +1,291 @@
+"""The native backend on this kernel: conformance, logins, isolation, limits, what survives a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from ipaddress import ip_interface
+from pathlib import Path
+
+import pytest
+
+from backends.conformance import Conformance, Quiet, until_settled
+from backends.native import create
+from backends.native.cleanup import leftovers
+from backends.protocol import Account, Context, Machine, Port, Seen, Segment, SliceId, SliverId, SliverSpec
+
+from system.conftest import run_over_ssh
+
+pytestmark = pytest.mark.needs("root", "lxc")
+
+SETTINGS = {"first_port": 24000, "control_network": "100.66.0.0/24"}
+
+
+def backend_in(state: Path, images: Path, **changes):
+    return create({**SETTINGS, "image_folder": str(images), **changes}, Context(name="local", state=state))
+
+
+@pytest.fixture
+def host():
+    return Quiet()
+
+
+@pytest.fixture
+def backend(native_state, images, host):
+    backend = backend_in(native_state, images)
+    backend.start(host)
+    yield backend
+    backend.stop()
+
+
+class TestConformance(Conformance):
+    image, sliver_type = "debian-12", "container"
+
+    @pytest.fixture(autouse=True)
+    def _backend(self, backend):
+        """The fixture of this module."""
+
+
+@pytest.fixture
+def machine(ssh_key):
+    public = ssh_key.with_suffix(".pub").read_text().strip()
+
+    def make(name: str, link: str, address: str, *, memory_mib: int = 256, cpus: float = 1) -> SliverSpec:
+        shape = Machine(
+            hostname=name,
+            sliver_type="container",
+            image="debian-12",
+            cpus=cpus,
+            memory_mib=memory_mib,
+            disk_mib=512,
+            accounts=(Account(name="alice", keys=(public,)),),
+            ports=(
+                Port(
+                    name="eth1",
+                    link=SliverId(link),
+                    mac=f"02:00:00:00:01:{int(address.split('.')[-1]):02x}",
+                    addresses=(ip_interface(f"{address}/24"),),
+                ),
+            ),
+        )
+        return SliverSpec(sliver=SliverId(name), slice=SliceId("s"), offer="node1", generation=1, shape=shape)
+
+    return make
+
+
+@pytest.fixture
+def shell(ssh_key):
+    """Run a command on a machine; returns what it printed, or fails with what it said."""
+
+    def run(observation, command, *, check=True):
+        done = run_over_ssh(ssh_key, observation.logins[0], command)
+        if check:
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout if check else done
+
+    return run
+
+
+def test_one_logs_in_and_is_root_inside_and_nobody_outside(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    assert shell(a, "hostname; id -un; sudo id -u") == "one\nalice\n0\n"
+    mapped = int(shell(a, "cat /proc/self/uid_map").split()[1])
+    assert mapped >= 1_000_000
+
+
+def test_slivers_have_user_numbers_and_host_keys_of_their_own(backend, machine, shell):
+    a, b = (until_settled(backend, machine(n, "l1", f"10.1.0.{i}")) for i, n in ((1, "one"), (2, "two")))
+    commands = ("cat /proc/self/uid_map", "cat /etc/ssh/ssh_host_ed25519_key.pub")
+    for command in commands:
+        assert shell(a, command) != shell(b, command)
+
+
+def test_machines_on_one_link_reach_each_other(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    until_settled(backend, machine("two", "l1", "10.1.0.2"))
+    assert "1 received" in shell(a, "ping -c 1 -W 2 10.1.0.2")
+
+
+def test_machines_of_other_links_are_out_of_reach_by_every_way(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    b = until_settled(backend, machine("two", "l2", "10.1.0.2"))
+    control = shell(b, "ip -4 -o addr show eth0").split()[3].split("/")[0]
+    for target in ("10.1.0.2", control):
+        assert "0 received" in shell(a, f"ping -c 1 -W 1 {target}; true")
+    assert shell(a, f"timeout 2 bash -c 'exec 3<>/dev/tcp/{control}/22'; echo $?") != "0\n"
+
+
+def test_a_machine_can_not_take_anothers_address_on_the_control_network(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    b = until_settled(backend, machine("two", "l2", "10.1.0.2"))
+    stolen = shell(b, "ip -4 -o addr show eth0").split()[3]
+    shell(a, f"sudo ip addr add {stolen} dev eth0; sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} 100.66.0.1; true")
+    assert shell(b, "hostname") == "two\n"
+    received = shell(a, f"sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} 100.66.0.1; true")
+    assert "0 received" in received
+
+
+def test_services_of_the_host_are_out_of_reach(backend, machine, shell):
+    import socket
+
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    with socket.create_server(("100.66.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert shell(a, f"timeout 2 bash -c 'exec 3<>/dev/tcp/100.66.0.1/{port}'; echo $?") != "0\n"
+
+
+def test_memory_is_limited_as_the_type_says(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1", memory_mib=64))
+    hungry = shell(a, "head -c 200M /dev/zero | tail -c 1 >/dev/null", check=False)
+    assert hungry.returncode != 0
+    assert shell(a, "echo alive") == "alive\n"
+
+
+def test_processes_are_limited(native_state, images, machine, shell, host):
+    backend = backend_in(native_state, images, processes=40)
+    backend.start(host)
+    try:
+        a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+        bomb = shell(a, "for i in $(seq 100); do sleep 5 & done; true", check=False)
+        assert "Resource temporarily unavailable" in bomb.stderr
+    finally:
+        backend.stop()
+
+
+def test_a_reload_gives_a_fresh_disk_and_a_restart_keeps_it(backend, machine, shell):
+    spec = machine("one", "l1", "10.1.0.1")
+    shell(until_settled(backend, spec), "echo kept > note")
+    restarted = until_settled(backend, replace(spec, generation=2, restarts=1))
+    assert shell(restarted, "cat note") == "kept\n"
+    reloaded = until_settled(backend, replace(spec, generation=3, restarts=1, reloads=1))
+    assert shell(reloaded, "ls") == ""
+
+
+def test_accounts_change_on_a_machine_that_runs(backend, machine, shell, ssh_key):
+    spec = machine("one", "l1", "10.1.0.1")
+    first = until_settled(backend, spec)
+    since = shell(first, "stat -c %Y /proc/1")
+    bob = Account(name="bob", keys=spec.shape.accounts[0].keys)
+    second = until_settled(backend, replace(spec, generation=2, shape=replace(spec.shape, accounts=(bob,))))
+    assert [login.username for login in second.logins] == ["bob"]
+    assert shell(second, "sudo stat -c %Y /proc/1") == since
+    assert run_over_ssh(ssh_key, first.logins[0], "true").returncode != 0
+
+
+def test_a_machine_that_ends_by_itself_is_reported(backend, machine, shell, host):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    shell(a, "sudo kill -USR1 1", check=False)
+    deadline = time.monotonic() + 15
+    while not host.reports and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [(r.sliver, r.seen) for r in host.reports] == [(a.sliver, Seen.STOPPED)]
+    assert until_settled(backend, machine("one", "l1", "10.1.0.1")).seen is Seen.RUNNING
+
+
+def test_a_new_node_manager_adopts_what_runs(native_state, images, machine, shell, host):
+    first = backend_in(native_state, images)
+    first.start(host)
+    spec = machine("one", "l1", "10.1.0.1")
+    a = until_settled(first, spec)
+    boot = shell(a, "stat -c %Y /proc/1")
+    first.stop()
+    second = backend_in(native_state, images)
+    second.start(host)
+    try:
+        assert list(second.observe()) == [a]
+        assert until_settled(second, spec) == a
+        assert shell(a, "stat -c %Y /proc/1") == boot
+    finally:
+        second.stop()
+
+
+def test_a_link_has_the_capacity_asked_for(backend, machine, shell):
+    backend.converge(
+        SliverSpec(
+            sliver=SliverId("l1"),
+            slice=SliceId("s"),
+            offer="node1",
+            generation=1,
+            shape=Segment(capacity_kbps=2000),
+        )
+    )
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    b = until_settled(backend, machine("two", "l1", "10.1.0.2"))
+    shell(b, "nohup busybox nc -l -p 9000 >/dev/null 2>&1 </dev/null & true")
+    # 500 kB at 2 Mbit/s take 2 s; without a limit they take some milliseconds.
+    begin = time.monotonic()
+    shell(a, "head -c 500000 /dev/zero | busybox nc -w 10 10.1.0.2 9000")
+    assert time.monotonic() - begin > 1
+
+
+CHILD = """
+    import sys, threading, time, os
+    from pathlib import Path
+    from datetime import datetime, UTC
+    from ipaddress import ip_interface
+    from backends.native import create
+    from backends.conformance import Quiet
+    from backends.protocol import *
+    state, images, what, steps = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    backend = create({{"first_port": 24000, "control_network": "100.66.0.0/24", "image_folder": images}},
+                     Context(name="local", state=state))
+    backend.start(Quiet())
+    spec = SliverSpec(sliver=SliverId("one"), slice=SliceId("s"), offer="node1", generation=1, shape=Machine(
+        hostname="one", sliver_type="container", image="debian-12", cpus=1, memory_mib=256, disk_mib=512,
+        accounts=(Account(name="alice", keys=({key!r},)),),
+        ports=(Port(name="eth1", link=SliverId("l1"), mac="02:00:00:00:01:01",
+                    addresses=(ip_interface("10.1.0.1/24"),)),)))
+    if what == "remove":
+        while backend.converge(spec).seen is Seen.MAKING: pass
+    # Die at the given step: every call into the operating system that changes something counts as one.
+    count = 0
+    watched = {{"os.mkdir", "os.rename", "os.remove", "os.rmdir", "subprocess.Popen", "open", "shutil.rmtree", "ctypes.call_function", "os.chown", "os.chmod"}}
+    def hook(event, arguments):
+        global count
+        if event in watched and threading.current_thread() is threading.main_thread():
+            count += 1
+            if count == steps: os.kill(os.getpid(), 9)
+    sys.addaudithook(hook)
+    if what == "remove":
+        backend.remove(SliverId("one"))
+    else:
+        while backend.converge(spec).seen is Seen.MAKING: pass
+    print("finished after", count)
+    os._exit(0)
+"""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("what", ["converge", "remove"])
+def test_killed_at_any_step_a_new_node_manager_comes_to_the_right_end(
+    native_state, images, machine, shell, host, tmp_path, ssh_key, what
+):
+    """Killed with SIGKILL at step after step of making (or removing) a machine, then taken up by another process."""
+    script = tmp_path / "child.py"
+    key = ssh_key.with_suffix(".pub").read_text().strip()
+    script.write_text(textwrap.dedent(CHILD.format(key=key)))
+    killed = 0
+    step = 1
+    while True:
+        child = subprocess.run(
+            [sys.executable, script, native_state, images, what, str(step)], capture_output=True, text=True, check=False
+        )
+        backend = backend_in(native_state, images)
+        backend.start(host)
+        try:
+            if what == "converge":
+                spec = machine("one", "l1", "10.1.0.1")
+                assert shell(until_settled(backend, spec), "hostname") == "one\n"
+            backend.remove(SliverId("one"))
+        finally:
+            backend.stop()
+        assert leftovers(native_state, slivers_only=True) == [], f"killed at step {step}"
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL, child.stderr
+        killed += 1
+        step += 4 if os.environ.get("CI") is None and killed > 20 else 2
+    assert killed >= 10

@@ -1,0 +1,97 @@
+"""URNs and HRNs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credentials import URN, BadName, check_slice_name, check_user_name
+
+labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,11}", fullmatch=True)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,15}", fullmatch=True)
+urns = st.builds(
+    URN,
+    authority=st.lists(labels, min_size=1, max_size=4).map(":".join),
+    type=st.sampled_from(["user", "slice", "sliver", "node", "link", "interface"]),
+    name=names,
+)
+
+
+@given(urns)
+def test_a_urn_reads_back_from_its_text(urn):
+    assert URN.parse(str(urn)) == urn
+    assert str(URN.parse(str(urn))) == str(urn)
+
+
+@given(urns)
+def test_a_urn_reads_back_from_its_hrn_and_type(urn):
+    assert URN.from_hrn(urn.hrn, urn.type) == urn
+
+
+@pytest.mark.parametrize(
+    ("hrn", "kind", "urn"),
+    [
+        ("plc", "authority", "urn:publicid:IDN+plc+authority+sa"),
+        ("plc.princeton", "authority+cm", "urn:publicid:IDN+plc:princeton+authority+cm"),
+        ("plc.princeton.alice", "user", "urn:publicid:IDN+plc:princeton+user+alice"),
+        (r"plc.princeton.node1\.example\.org", "node", "urn:publicid:IDN+plc:princeton+node+node1.example.org"),
+        (r"emulab\.net.proj.s", "slice", "urn:publicid:IDN+emulab.net:proj+slice+s"),
+    ],
+)
+def test_hrns_and_urns_of_the_field_mean_each_other(hrn, kind, urn):
+    assert str(URN.from_hrn(hrn, kind)) == urn
+    assert URN.parse(urn).hrn == hrn
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "urn:publicid:IDN+plc+user",
+        "urn:publicid:IDN++user+alice",
+        "urn:publicid:IDN+plc++alice",
+        "urn:publicid:IDN+plc+user+",
+        "http://plc/user/alice",
+        "urn:publicid:IDN+plc+user+al ice",
+        "urn:publicid:IDN+plc+user+alice\n",
+        "urn:publicid:IDN+plc+user+аlice",  # noqa: RUF001 - a Cyrillic letter that looks like a Latin one
+        "urn:publicid:IDN+plc+user+<script>",
+        "urn:publicid:IDN+plc+user+" + "a" * 300,
+    ],
+)
+def test_what_is_no_urn_is_refused(text):
+    with pytest.raises(BadName):
+        URN.parse(text)
+
+
+def test_names_of_users_and_slices_compare_without_case_and_keep_it():
+    urn = URN.parse("URN:PUBLICID:idn+PLC+user+Alice")
+    assert urn == URN.parse("urn:publicid:IDN+plc+user+alice")
+    assert hash(urn) == hash(URN.parse("urn:publicid:IDN+plc+user+alice"))
+    assert str(urn) == "urn:publicid:IDN+PLC+user+Alice"
+    assert URN("plc", "node", "A") != URN("plc", "node", "a")
+
+
+def test_an_authority_covers_what_is_below_it_by_whole_labels():
+    top = URN("plc", "authority", "sa")
+    assert top.covers(URN("plc:princeton", "user", "alice"))
+    assert top.covers(URN("PLC", "slice", "s"))
+    assert not top.covers(URN("plc2", "user", "alice"))
+    assert not top.covers(URN("plc.princeton", "user", "alice"))
+    assert not URN("plc:princeton", "authority", "sa").covers(top)
+
+
+@pytest.mark.parametrize("name", ["s", "my-slice-1", "a" * 19])
+def test_slice_names_that_are_good(name):
+    check_slice_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a" * 20, "a_b", "a.b", "ä"])
+def test_slice_names_that_are_not(name):
+    with pytest.raises(BadName):
+        check_slice_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "a" * 33])
+def test_user_names_that_are_not(name):
+    with pytest.raises(BadName):
+        check_user_name(name)
