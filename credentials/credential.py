@@ -76,7 +76,7 @@ def _parse(document: bytes | str) -> etree._Element:
     try:
         root = etree.fromstring(octets.strip(), parser())
     except (etree.XMLSyntaxError, ValueError) as e:
-        raise CredentialRefused("parse", f"the credential is not well-formed XML: {e}") from e
+        raise CredentialRefused("parse", f"the credential is not well-formed XML: {ascii(str(e))[1:-1]:.200}") from e
     if root.getroottree().docinfo.internalDTD is not None:
         raise CredentialRefused("parse", "document type declarations are not accepted in credentials")
     if any(not isinstance(node.tag, str) and node.tag is etree.Entity for node in root.iter()):
@@ -131,13 +131,13 @@ def _statement(element: etree._Element, signatures: etree._Element) -> Unverifie
         and reference.get("URI") == f"#{identifier}"
     ]
     if len(mine) != 1:
-        raise CredentialRefused("signature", f"credential {identifier!r:.80} has {len(mine)} signatures, not one")
+        raise CredentialRefused("signature", f"credential {identifier!a:.80} has {len(mine)} signatures, not one")
     signed = signature.check(mine[0], element)
     # From here on only what was signed: the canonical bytes, read anew.
     statement = etree.fromstring(signed.octets, parser())
     kind = _text(statement, "type")
     if kind != "privilege":
-        raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!r:.40}")
+        raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!a:.40}")
     owner, target = _gid(statement, "owner_gid"), _gid(statement, "target_gid")
     _same_name(statement, "owner_urn", owner)
     _same_name(statement, "target_urn", target)
@@ -162,7 +162,7 @@ def _same_name(statement: etree._Element, name: str, gid: GID) -> None:
     except BadName as e:
         raise CredentialRefused("parse", f"{name} in the credential: {e}") from e
     if not agrees:
-        raise CredentialRefused("parse", f"{name} is {written!r:.100} and the certificate beside it is for {gid}")
+        raise CredentialRefused("parse", f"{name} is {written!a:.100} and the certificate beside it is for {gid}")
 
 
 def _privilege(element: etree._Element) -> Privilege:
@@ -183,7 +183,7 @@ def _moment(written: str) -> datetime:
         at = datetime.fromisoformat(written)
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError) as e:
-        raise CredentialRefused("parse", f"expires {written!r:.40} in the credential is not a time") from e
+        raise CredentialRefused("parse", f"expires {written!a:.40} in the credential is not a time") from e
 
 
 def _text(element: etree._Element, name: str) -> str:

@@ -10,6 +10,7 @@ import binascii
 import re
 import uuid
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -28,7 +29,8 @@ LARGEST = 128 * 1024
 
 LONGEST_CHAIN = 10
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----")
+"""Without a dash inside: a file of beginnings that never end must not be searched once for each of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class GID:
         try:
             return self.leaf.public_key()
         except (ValueError, UnsupportedAlgorithm) as e:
-            raise BadGID(f"the key in certificate {self._subject} can't be used: {e}") from e
+            raise BadGID(f"the key in certificate {self.subject_name} can't be used: {e}") from e
 
     @cached_property
     def key_bytes(self) -> bytes:
@@ -141,14 +143,17 @@ class GID:
         return GID(self.chain[1:]) if len(self.chain) > 1 else None
 
     def __str__(self) -> str:
-        return str(self.urn) if self.urn else f"certificate of {self._subject}"
+        return str(self.urn) if self.urn else f"certificate of {self.subject_name}"
 
-    @property
-    def _subject(self) -> str:
-        try:
-            return ascii(self.leaf.subject.rfc4514_string())[1:-1][:200]
-        except ValueError:
-            return "an unreadable subject"
+    @cached_property
+    def subject_name(self) -> str:
+        """The X.509 subject, for messages and as a hint: names that bind are in `urn`."""
+        return _distinguished_name(lambda: self.leaf.subject)
+
+    @cached_property
+    def issuer_name(self) -> str:
+        """The X.509 issuer, likewise."""
+        return _distinguished_name(lambda: self.leaf.issuer)
 
     @property
     def _uris(self) -> list[str]:
@@ -161,6 +166,13 @@ class GID:
             return self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
             return None
+
+
+def _distinguished_name(read: Callable[[], x509.Name]) -> str:
+    try:
+        return ascii(read().rfc4514_string())[1:-1][:200]
+    except ValueError:
+        return "an unreadable name"
 
 
 def _decoded(body: bytes) -> bytes:

@@ -115,20 +115,20 @@ def check(signature: etree._Element, referenced: etree._Element) -> Signed:
     digest_algorithm = _algorithm(_only(reference, "DigestMethod"))
     # 1. Algorithms that we know; the key's kind follows from the algorithm, never from the document's KeyInfo.
     if algorithm not in _SIGNATURES:
-        raise CredentialRefused("algorithm", f"signature algorithm {algorithm!r:.100} is not accepted")
+        raise CredentialRefused("algorithm", f"signature algorithm {algorithm!a:.100} is not accepted")
     if digest_algorithm not in _DIGESTS:
-        raise CredentialRefused("algorithm", f"digest algorithm {digest_algorithm!r:.100} is not accepted")
+        raise CredentialRefused("algorithm", f"digest algorithm {digest_algorithm!a:.100} is not accepted")
     if canonicalisation not in _CANONICAL:
-        raise CredentialRefused("algorithm", f"canonicalisation {canonicalisation!r:.100} is not accepted")
+        raise CredentialRefused("algorithm", f"canonicalisation {canonicalisation!a:.100} is not accepted")
     # 2. The reference means the element we were given.
     identifier = referenced.get(XML_ID)
-    if not identifier or reference.get("URI") != f"#{identifier}":
-        raise CredentialRefused("signature", f"a signature refers to {reference.get('URI')!r:.100}, not #{identifier}")
+    if not identifier or (written := reference.get("URI")) != f"#{identifier}":
+        raise CredentialRefused("signature", f"a signature refers to {written!a:.100}, not to {identifier!a:.100}")
     # 3. The element's bytes are those that were signed.
     octets = _transformed(reference, referenced)
     digest = hashlib.new(_DIGESTS[digest_algorithm], octets, usedforsecurity=False).digest()
     if not hmac.compare_digest(digest, _base64(_only(reference, "DigestValue"))):
-        raise CredentialRefused("signature", f"credential {identifier!r:.100} was altered after it was signed")
+        raise CredentialRefused("signature", f"credential {identifier!a:.100} was altered after it was signed")
     # 4. The key of a certificate that came along made the signature.
     exclusive, comments = _CANONICAL[canonicalisation]
     message = canonical(info, exclusive=exclusive, comments=comments)
@@ -146,7 +146,7 @@ def _transformed(reference: etree._Element, referenced: etree._Element) -> bytes
     if wanted[:1] == [ENVELOPED]:
         wanted = wanted[1:]
     if len(wanted) > 1 or any(one not in _CANONICAL for one in wanted):
-        raise CredentialRefused("algorithm", f"transform {wanted[0]!r:.100} is not accepted")
+        raise CredentialRefused("algorithm", f"transform {wanted[0]!a:.100} is not accepted")
     # A reference by bare name leaves comments out, whatever the transform says.
     exclusive, _ = _CANONICAL[wanted[0] if wanted else C14N]
     return canonical(referenced, exclusive=exclusive, comments=False)

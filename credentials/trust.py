@@ -14,16 +14,19 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from credentials.errors import BadGID, GIDRefused
+from credentials.errors import BadGID, BadName, GIDRefused
 from credentials.gid import GID
 from credentials.urn import URN, authority_covers
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours the clock of an issuer may be; expiry gets no such grace."""
 
-_WEAK = (hashes.MD5, hashes.SHA1)
 LEAST_RSA_BITS = 1024
 """The field still has 1024-bit user keys; 512-bit ones can be broken by anybody."""
+LEAST_EC_BITS = 224
+
+_STRONG = (hashes.SHA224, hashes.SHA256, hashes.SHA384, hashes.SHA512)
+"""SHA-1 is for an operator to allow; MD5 is for nobody: certificates have been forged with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,13 @@ class Root:
     gid: GID
     names: tuple[str, ...]
     legacy_sha1: bool = False
+
+    def __post_init__(self) -> None:
+        for own in self.names:
+            try:
+                URN(own, "authority", "sa")
+            except BadName as e:
+                raise BadName(f"a root vouches for authorities written as plc or plc:princeton: {e}") from e
 
     def may_vouch_for(self, name: URN) -> bool:
         """Whether the operator lets this root speak about `name`."""
@@ -67,23 +77,14 @@ class Trust:
         while current is not None:
             # 1. It binds a name, is in its time, not revoked, and its key is no toy.
             name = _name(current)
-            _check_time(current, now)
-            if current.fingerprint in self.revoked:
-                raise GIDRefused("revoked", f"certificate of {name} was revoked")
-            if isinstance(current.public_key, rsa.RSAPublicKey) and current.public_key.key_size < LEAST_RSA_BITS:
-                raise GIDRefused("key", f"certificate of {name} has an RSA key of {current.public_key.key_size} bits")
+            self._check_alone(current, now)
             # 2. A root signed it, or it is one: the path ends here.
-            if (root := self._root_of(current)) is not None:
-                _check_time(root.gid, now)
-                if root.gid.fingerprint in self.revoked:
-                    raise GIDRefused("revoked", f"the root {root.gid} was revoked")
-                self._check_names(gid, current, root)
-                return root
+            if roots := self._roots_of(current):
+                return self._first_that_vouches(roots, gid, current, now)
             # 3. Otherwise the next of the chain signed it and is an authority over its name.
             above = current.issuer
             if above is None:
-                issuer = ascii(current.leaf.issuer.rfc4514_string())[1:-1][:200]
-                raise GIDRefused("root", f"{name} was issued by {issuer}, whom this server does not trust")
+                raise GIDRefused("root", f"{name} was issued by {current.issuer_name}, whom this server does not trust")
             if not _signed_by(current.leaf, above):
                 raise GIDRefused("chain", f"certificate of {name} was not signed by the next in its chain, {above}")
             if not above.is_authority:
@@ -91,14 +92,43 @@ class Trust:
             current = above
         raise GIDRefused("root", f"{gid} leads to no root that this server trusts")  # unreachable; for the type
 
-    def _root_of(self, gid: GID) -> Root | None:
-        same = next((root for root in self.roots if root.gid.leaf == gid.leaf), None)
-        if same is not None:
+    def _check_alone(self, gid: GID, now: datetime) -> None:
+        """What can be said of one certificate without those above it."""
+        if gid.not_after <= now:
+            raise GIDRefused("expiry", f"certificate of {gid} expired {gid.not_after:%Y-%m-%dT%H:%M:%SZ}")
+        if gid.not_before > now + CLOCK_SKEW:
+            raise GIDRefused("expiry", f"certificate of {gid} is not valid before {gid.not_before:%Y-%m-%dT%H:%M:%SZ}")
+        if gid.fingerprint in self.revoked:
+            raise GIDRefused("revoked", f"certificate of {gid} was revoked")
+        try:
+            key = gid.public_key
+        except BadGID as e:
+            raise GIDRefused("key", str(e)) from e
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
+            raise GIDRefused("key", f"certificate of {gid} has an RSA key of {key.key_size} bits, which is too short")
+        if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < LEAST_EC_BITS:
+            raise GIDRefused("key", f"certificate of {gid} has an EC key of {key.key_size} bits, which is too short")
+
+    def _roots_of(self, gid: GID) -> list[Root]:
+        """The roots that the certificate is, or whose key signed it: several when a root was renewed with its key."""
+        if same := [root for root in self.roots if root.gid.leaf == gid.leaf]:
             return same
-        issuer = gid.leaf.issuer
-        likely = [root for root in self.roots if root.gid.leaf.subject == issuer]
-        others = [root for root in self.roots if root not in likely]
-        return next((root for root in (*likely, *others) if _signed_by(gid.leaf, root.gid)), None)
+        likely = [root for root in self.roots if root.gid.subject_name == gid.issuer_name]
+        if signers := [root for root in likely if _signed_by(gid.leaf, root.gid)]:
+            return signers
+        return [root for root in self.roots if root not in likely and _signed_by(gid.leaf, root.gid)]
+
+    def _first_that_vouches(self, roots: list[Root], gid: GID, top: GID, now: datetime) -> Root:
+        refusals = []
+        for root in roots:
+            try:
+                self._check_alone(root.gid, now)
+                self._check_names(gid, top, root)
+            except GIDRefused as refusal:
+                refusals.append(refusal)
+            else:
+                return root
+        raise refusals[0]
 
     def _check_names(self, gid: GID, top: GID, root: Root) -> None:
         """Every name on the path is one that the certificate above it, and the root, may vouch for."""
@@ -110,12 +140,16 @@ class Trust:
             if above_name.type != "authority" or not above_name.covers(below_name):
                 raise GIDRefused("names", f"{above_name} signed {below_name}, which is not below it")
             algorithm = below.leaf.signature_hash_algorithm
-            if isinstance(algorithm, _WEAK) and not root.legacy_sha1:
-                raise GIDRefused(
-                    "algorithm",
-                    f"certificate of {below_name} is signed with {algorithm.name}, which is not accepted from "
-                    f"{_name(root.gid)}; an operator can allow it: sfa-am trust add --legacy-sha1",
-                )
+            if isinstance(algorithm, hashes.SHA1):
+                if not root.legacy_sha1:
+                    raise GIDRefused(
+                        "algorithm",
+                        f"certificate of {below_name} is signed with SHA-1, which is not accepted from "
+                        f"{_name(root.gid)}; an operator can allow it: sfa-am trust add --legacy-sha1",
+                    )
+            elif not isinstance(algorithm, _STRONG):
+                used = algorithm.name if algorithm else "no digest"
+                raise GIDRefused("algorithm", f"certificate of {below_name} is signed with {used}; SHA-256 would do")
         for certificate in path:
             if certificate.leaf != root.gid.leaf and not root.may_vouch_for(_name(certificate)):
                 allowed = ", ".join(root.names)
@@ -128,13 +162,6 @@ def _name(gid: GID) -> URN:
     if gid.urn is None:
         raise GIDRefused("name", f"{gid} has no URN in its subjectAltName")
     return gid.urn
-
-
-def _check_time(gid: GID, now: datetime) -> None:
-    if gid.not_after <= now:
-        raise GIDRefused("expiry", f"certificate of {gid} expired {gid.not_after:%Y-%m-%dT%H:%M:%SZ}")
-    if gid.not_before > now + CLOCK_SKEW:
-        raise GIDRefused("expiry", f"certificate of {gid} is not valid before {gid.not_before:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _signed_by(certificate: x509.Certificate, issuer: GID) -> bool:

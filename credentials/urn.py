@@ -12,10 +12,11 @@ from credentials.errors import BadName
 PREFIX = "urn:publicid:IDN+"
 LONGEST = 255
 
-_AUTHORITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~%@\\-]*(:[A-Za-z0-9][A-Za-z0-9._~%@\\-]*)*")
+_AUTHORITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~%@-]*(:[A-Za-z0-9][A-Za-z0-9._~%@-]*)*")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
-_NAME = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x7e]+")
-"""Printable ASCII but for the characters that XML and shells trip over: space, quote, less, greater."""
+_NAME = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x5b\x5d-\x7e]+")
+"""Printable ASCII but for what XML and shells trip over (space, quote, less, greater) and for the backslash: it escapes
+dots in HRNs, and with one of its own two names could have the same HRN."""
 
 _CASELESS_TYPES = frozenset({"slice", "user", "tool"})
 
@@ -41,11 +42,11 @@ class URN:
 
     def __post_init__(self) -> None:
         if not _AUTHORITY.fullmatch(self.authority):
-            raise BadName(f"authority {self.authority!r:.80}: letters, digits and . _ - are allowed, parts joined by :")
+            raise BadName(f"authority {self.authority!a:.80}: letters, digits and . _ - are allowed, parts joined by :")
         if not _TYPE.fullmatch(self.type):
-            raise BadName(f"type {self.type!r:.80}: a word such as user, slice or authority is expected")
+            raise BadName(f"type {self.type!a:.80}: a word such as user, slice or authority is expected")
         if not _NAME.fullmatch(self.name):
-            raise BadName(f"name {self.name!r:.80}: ASCII without white space, quotes and angle brackets is expected")
+            raise BadName(f"name {self.name!a:.80}: ASCII without white space, quotes, backslashes and <> is expected")
         if len(str(self)) > LONGEST:
             raise BadName(f"{str(self)[:40]}... is longer than {LONGEST} characters")
 
@@ -53,10 +54,10 @@ class URN:
     def parse(cls, text: str) -> "URN":
         """Read a URN. Raises BadName."""
         if text[: len(PREFIX)].lower() != PREFIX.lower():
-            raise BadName(f"{text!r:.80} does not begin with {PREFIX}")
+            raise BadName(f"{text!a:.80} does not begin with {PREFIX}")
         parts = text[len(PREFIX) :].split("+", 2)
         if len(parts) != 3:
-            raise BadName(f"{text!r:.80} lacks a part; {PREFIX}authority+type+name is expected")
+            raise BadName(f"{text!a:.80} lacks a part; {PREFIX}authority+type+name is expected")
         return cls(*parts)
 
     @classmethod
@@ -64,12 +65,12 @@ class URN:
         """The URN of an HRN ("plc.princeton.alice") and a type; "authority" means "authority+sa". Raises BadName."""
         labels = [_unescape(label) for label in re.split(r"(?<!\\)\.", hrn)]
         if "" in labels:
-            raise BadName(f"HRN {hrn!r:.80} has an empty part")
+            raise BadName(f"HRN {hrn!a:.80} has an empty part")
         kind, _, suffix = type.partition("+")
         if kind == "authority":
             return cls(":".join(labels), "authority", suffix or "sa")
         if len(labels) < 2:
-            raise BadName(f"HRN {hrn!r:.80} names an authority, not a {type}")
+            raise BadName(f"HRN {hrn!a:.80} names an authority, not a {type!a:.40}")
         return cls(":".join(labels[:-1]), type, labels[-1])
 
     @property
@@ -112,13 +113,13 @@ def authority_covers(above: str, below: str) -> bool:
 def check_slice_name(name: str) -> None:
     """The rule for slices made here. Slices of other authorities may have other names. Raises BadName."""
     if not _SLICE_NAME.fullmatch(name):
-        raise BadName(f"slice name {name!r:.40}: 1 to 19 letters, digits and hyphens are allowed, no hyphen first")
+        raise BadName(f"slice name {name!a:.40}: 1 to 19 letters, digits and hyphens are allowed, no hyphen first")
 
 
 def check_user_name(name: str) -> None:
     """The rule for users made here. Raises BadName."""
     if not _USER_NAME.fullmatch(name):
-        raise BadName(f"user name {name!r:.40}: a letter, then up to 31 letters, digits and underscores are allowed")
+        raise BadName(f"user name {name!a:.40}: a letter, then up to 31 letters, digits and underscores are allowed")
 
 
 def _escape(label: str) -> str:

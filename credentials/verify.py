@@ -15,10 +15,10 @@ from itertools import pairwise
 
 from credentials import credential
 from credentials.credential import UnverifiedStatement
-from credentials.errors import BadGID, CredentialRefused, GIDRefused
+from credentials.errors import CredentialRefused, GIDRefused
 from credentials.gid import GID
 from credentials.privilege import Privilege, expanded, permits
-from credentials.trust import Trust
+from credentials.trust import Root, Trust
 from credentials.urn import URN
 
 _MAKER = object()
@@ -138,8 +138,7 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
     statements = credential.read(document)
     presented, first = statements[0], statements[-1]
     # 2. Owners, targets and signers lead to roots that may vouch for their names.
-    for statement in statements:
-        _check_certificates(statement, trust, now)
+    rests_on = [_check_certificates(statement, trust, now) for statement in statements]
     owner_urn, target_urn = _urn(presented.owner), _urn(presented.target)
     # 3. Nothing in it has expired. Equality counts as expired: the second belongs to the past.
     for statement in statements:
@@ -149,10 +148,16 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
     issuer = _urn(first.signer)
     if issuer.type != "authority" or not issuer.covers(target_urn):
         raise CredentialRefused("issuer", f"{issuer} signed the credential and is no authority over {target_urn}")
+    # What a root calls itself proves nothing: it speaks for the names the operator gave it.
+    issuing_root = rests_on[-1].signer
+    if not issuing_root.may_vouch_for(target_urn):
+        allowed = ", ".join(issuing_root.names)
+        raise CredentialRefused("issuer", f"{issuer} is trusted here for {allowed}, not for {target_urn}")
     # 5. Each further one was passed on by who held the one before, and says no more than that one.
     for child, parent in pairwise(statements):
         _check_delegation(child, parent, target_urn)
     # 6. What remains.
+    roots = [root.gid.not_after for roots in rests_on for root in (roots.signer, roots.owner, roots.target)]
     certificates = [
         certificate.not_valid_after_utc
         for statement in statements
@@ -167,24 +172,43 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
         target=target_urn,
         privileges=expanded(presented.privileges, target_urn),
         expires_at=expires_at,
-        good_until=min([expires_at, *certificates]),
+        good_until=min([expires_at, *roots, *certificates]),
     )
 
 
-def _check_certificates(statement: UnverifiedStatement, trust: Trust, now: datetime) -> None:
-    for what, gid in (("signer", statement.signer), ("owner", statement.owner), ("target", statement.target)):
-        try:
-            root = trust.check_gid(gid, now=now)
-        except GIDRefused as e:
-            raise CredentialRefused(e.check, f"its {what}: {e}") from e
-        except BadGID as e:
-            raise CredentialRefused("parse", f"its {what}: {e}") from e
-        if what == "signer" and statement.is_sha1 and not root.legacy_sha1:
-            raise CredentialRefused(
-                "algorithm",
-                f"it is signed with RSA-SHA1, which is not accepted from {root.gid}; "
-                "an operator can allow it: sfa-am trust add --legacy-sha1",
-            )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Roots:
+    """Where the three certificates of a statement lead."""
+
+    signer: Root
+    owner: Root
+    target: Root
+
+
+def _check_certificates(statement: UnverifiedStatement, trust: Trust, now: datetime) -> _Roots:
+    roots = _Roots(
+        signer=_root("signer", statement.signer, trust, now),
+        owner=_root("owner", statement.owner, trust, now),
+        target=_root("target", statement.target, trust, now),
+    )
+    if statement.is_sha1 and not roots.signer.legacy_sha1:
+        raise CredentialRefused(
+            "algorithm",
+            f"it is signed with SHA-1, which is not accepted from {roots.signer.gid}; "
+            "an operator can allow it: sfa-am trust add --legacy-sha1",
+        )
+    # A root's own certificate is trusted as one that signs, whatever it calls itself; as owner or target it is not.
+    for what, gid, root in (("owner", statement.owner, roots.owner), ("target", statement.target, roots.target)):
+        if not root.may_vouch_for(_urn(gid)):
+            raise CredentialRefused("names", f"its {what}: {root.gid} is trusted here for {', '.join(root.names)}")
+    return roots
+
+
+def _root(what: str, gid: GID, trust: Trust, now: datetime) -> Root:
+    try:
+        return trust.check_gid(gid, now=now)
+    except GIDRefused as e:
+        raise CredentialRefused(e.check, f"its {what}: {e}") from e
 
 
 def _check_delegation(child: UnverifiedStatement, parent: UnverifiedStatement, target: URN) -> None:
