@@ -45,7 +45,7 @@ def read(document: bytes | str) -> tuple[UnverifiedStatement, ...]:
 
     Every one has a signature that covers it. Raises CredentialRefused ("parse", "signature", "algorithm").
     """
-    root = _parse(document)
+    root = parse(document)
     elements = _chain(root)
     signatures = root.find("signatures")
     if signatures is None:
@@ -55,18 +55,19 @@ def read(document: bytes | str) -> tuple[UnverifiedStatement, ...]:
 
 def unverified_target(document: bytes | str) -> URN | None:
     """What a credential says it is about, unchecked: to choose among credentials, never to allow anything."""
-    element = _chain(_parse(document))[0]
+    element = _chain(parse(document))[0]
     return _gid(element, "target_gid").urn
 
 
-def parser() -> etree.XMLParser:
+def _parser() -> etree.XMLParser:
     """An XML parser that fetches nothing, expands nothing, and stays within bounds."""
     return etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
     )
 
 
-def _parse(document: bytes | str) -> etree._Element:
+def parse(document: bytes | str) -> etree._Element:
+    """The document as a tree of which nothing is known but that it is XML without a DTD. Raises CredentialRefused."""
     octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
     if len(octets) > LARGEST:
         raise CredentialRefused("parse", f"the credential has {len(octets)} bytes; at most {LARGEST} are read")
@@ -74,7 +75,7 @@ def _parse(document: bytes | str) -> etree._Element:
         # The text was decoded once already: what its declaration says of an encoding is no longer so.
         octets = re.sub(rb"^\s*<\?xml[^>]*\?>", b"", octets)
     try:
-        root = etree.fromstring(octets.strip(), parser())
+        root = etree.fromstring(octets.strip(), _parser())
     except (etree.XMLSyntaxError, ValueError) as e:
         raise CredentialRefused("parse", f"the credential is not well-formed XML: {ascii(str(e))[1:-1]:.200}") from e
     if root.getroottree().docinfo.internalDTD is not None:
@@ -134,7 +135,7 @@ def _statement(element: etree._Element, signatures: etree._Element) -> Unverifie
         raise CredentialRefused("signature", f"credential {identifier!a:.80} has {len(mine)} signatures, not one")
     signed = signature.check(mine[0], element)
     # From here on only what was signed: the canonical bytes, read anew.
-    statement = etree.fromstring(signed.octets, parser())
+    statement = etree.fromstring(signed.octets, _parser())
     kind = _text(statement, "type")
     if kind != "privilege":
         raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!a:.40}")

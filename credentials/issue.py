@@ -5,7 +5,7 @@ asks, credentials as https://groups.geni.net/geni/wiki/GeniApiCredentials, signe
 """
 
 import uuid as uuids
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lxml import etree
 
 from credentials import signature
-from credentials.credential import parser
+from credentials.credential import parse
 from credentials.errors import CredentialError
 from credentials.gid import GID
 from credentials.keys import PrivateKey, PublicKey
@@ -56,9 +56,16 @@ class Issuer:
 
         lifetime: never past this authority's own end
         hosts:    DNS names and addresses, for a server's certificate
+
+        Raises CredentialError: no authority over the name, an authority whose certificate has expired, or a mail
+        address or host that a certificate can't carry.
         """
         if self.gid.urn is None or self.gid.urn.type != "authority" or not self.gid.urn.covers(urn):
             raise CredentialError(f"{self.gid} is no authority over {urn}")
+        if self.gid.not_after <= now:
+            raise CredentialError(
+                f"{self.gid} expired {self.gid.not_after:%Y-%m-%dT%H:%M:%SZ} and can sign nothing more"
+            )
         certificate = _certificate(
             urn,
             public_key,
@@ -76,7 +83,12 @@ class Issuer:
     def issue_credential(
         self, *, owner: GID, target: GID, privileges: Mapping[str, bool], expires_at: datetime
     ) -> bytes:
-        """A credential: `owner` has `privileges` (name -> may be delegated) on `target`. UTF-8 XML."""
+        """A credential: `owner` has `privileges` (name -> may be delegated) on `target`. UTF-8 XML.
+
+        expires_at: aware; written in whole seconds, so a fraction is lost
+        Raises CredentialError: `owner` or `target` has no name. That the issuer has authority over the target is for
+        verifiers to check.
+        """
         root = _envelope({"xsi": _XSI})
         root.set(f"{{{_XSI}}}noNamespaceSchemaLocation", _SCHEMA)
         root.set(f"{{{_XSI}}}schemaLocation", f"{_POLICY} {_POLICY}/policy.xsd")
@@ -90,10 +102,10 @@ class Issuer:
     ) -> bytes:
         """Pass a credential of one's own on to another: a new one that carries the old one as its parent.
 
-        Whether the old one allows it is not checked here; a verifier will.
+        Whether the old one allows it is not checked here; a verifier will. Raises CredentialError: the old one can't be
+        read.
         """
-        octets = document.encode() if isinstance(document, str) else document
-        old = etree.fromstring(octets, parser())
+        old = parse(document)
         old_element, old_signatures = old.find("credential"), old.find("signatures")
         if old_element is None or old_signatures is None:
             raise CredentialError("what is to be delegated is not a signed credential")
@@ -189,13 +201,23 @@ def _names(urn: URN, uuid: uuids.UUID | None, email: str | None, hosts: Iterable
         x509.UniformResourceIdentifier((uuid or uuids.uuid4()).urn),
     ]
     if email:
-        names.append(x509.RFC822Name(email))
-    for host in hosts:
-        try:
-            names.append(x509.IPAddress(ip_address(host)))
-        except ValueError:
-            names.append(x509.DNSName(host))
+        names.append(_written_as(x509.RFC822Name, email))
+    names.extend(_host(host) for host in hosts)
     return x509.SubjectAlternativeName(names)
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return _written_as(x509.DNSName, host)
+
+
+def _written_as(kind: Callable[[str], x509.GeneralName], text: str) -> x509.GeneralName:
+    try:
+        return kind(text)
+    except ValueError as e:
+        raise CredentialError(f"{text!a:.80} can't be written into a certificate: {e}") from e
 
 
 def _key_usage(is_authority: bool) -> x509.KeyUsage:
@@ -224,6 +246,10 @@ def _statement(
     privileges: Mapping[str, bool],
     expires_at: datetime,
 ) -> etree._Element:
+    if owner.urn is None or target.urn is None:
+        raise CredentialError(f"a credential names its owner and its target; one has no URN: {owner}, {target}")
+    if expires_at.tzinfo is None:
+        raise ValueError("expires_at must be an aware time")
     element = etree.SubElement(root, "credential")
     element.set(XML_ID, identifier)
     for name, text in (

@@ -21,6 +21,10 @@ RSA_BITS = 3072
 """Of the keys we make: 128 bits of strength, and every tool of the field reads RSA."""
 
 
+LEAST_RSA_BITS = 2048
+"""Of the keys that others bring to be certified."""
+
+
 def new_rsa_key() -> rsa.RSAPrivateKey:
     """A key for a person or an authority: SFA tools know RSA only."""
     return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
@@ -58,13 +62,15 @@ def ssh_public_key(key: PublicKey) -> str:
 
 
 def read_ssh_public_key(line: str) -> PublicKey:
-    """The key of an OpenSSH public key line, RSA or EC. Raises BadKey."""
+    """The key of an OpenSSH public key line: EC, or RSA of 2048 bits and more. Raises BadKey."""
     try:
         key = serialization.load_ssh_public_key(line.strip().encode())
     except (ValueError, UnsupportedAlgorithm) as e:
         raise BadKey(f"not an OpenSSH public key: {e}") from e
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise BadKey("an RSA or ECDSA key is expected; other kinds can't be put into a certificate here")
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
+        raise BadKey(f"an RSA key of {key.key_size} bits is too short; {LEAST_RSA_BITS} bits or more are expected")
     return key
 
 

@@ -216,8 +216,10 @@ def sign(signatures: etree._Element, referenced: etree._Element, key: PrivateKey
     value.text = _text(_signed(key, canonical(info)))
     data = etree.SubElement(etree.SubElement(signature, f"{{{DSIG}}}KeyInfo"), f"{{{DSIG}}}X509Data")
     for certificate in gid.chain:
-        # No line breaks at either end: SFAWrap chokes on them.
-        etree.SubElement(data, f"{{{DSIG}}}X509Certificate").text = _text(certificate.public_bytes(Encoding.DER))
+        # The lines of a PEM file: SFAWrap puts them between its own first and last line, with no line break at either
+        # end to spare, and the OpenSSL of older Pythons reads no line longer than 64.
+        lines = certificate.public_bytes(Encoding.PEM).decode().splitlines()[1:-1]
+        etree.SubElement(data, f"{{{DSIG}}}X509Certificate").text = "\n".join(lines)
 
 
 def _signed(key: PrivateKey, message: bytes) -> bytes:

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from credentials.errors import BadGID, BadName, GIDRefused
+from credentials.errors import BadGID, GIDRefused
 from credentials.gid import GID
 from credentials.urn import URN, authority_covers
 
@@ -40,13 +40,6 @@ class Root:
     gid: GID
     names: tuple[str, ...]
     legacy_sha1: bool = False
-
-    def __post_init__(self) -> None:
-        for own in self.names:
-            try:
-                URN(own, "authority", "sa")
-            except BadName as e:
-                raise BadName(f"a root vouches for authorities written as plc or plc:princeton: {e}") from e
 
     def may_vouch_for(self, name: URN) -> bool:
         """Whether the operator lets this root speak about `name`."""
