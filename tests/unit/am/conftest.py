@@ -1,0 +1,154 @@
+"""An aggregate small enough to hold in hand: a store in a file, a simulated backend, no reactor, no network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import NOW, Federation, Person
+
+from backends.simulated import SimulatedBackend
+from credentials import URN
+from sfa_am.config import Leases, Limits
+from sfa_am.orchestration import work
+from sfa_am.orchestration.expiry import expire
+from sfa_am.orchestration.sweep import sweep
+from sfa_am.slices.gate import Gate
+from sfa_am.slices.identity import Identity
+from sfa_am.slices.service import AggregateService, Presented
+from sfa_am.store import Store, operations, trust
+from sfa_am.store.trust import RootRow
+
+REQUEST = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
+  <node client_id="left"><sliver_type name="container"/><interface client_id="left:0"/></node>
+  <node client_id="right"><sliver_type name="container"/><interface client_id="right:0"/></node>
+  <link client_id="cable"><interface_ref client_id="left:0"/><interface_ref client_id="right:0"/></link>
+</rspec>"""
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBwdWJsaWMga2V5IG9mIGEgdGVzdCBvbmx5ISEh alice"
+
+
+@dataclass
+class Aggregate:
+    """The service with its clock, its backend, and a loop that is turned by hand."""
+
+    federation: Federation
+    store: Store
+    backend: SimulatedBackend
+    now: object = NOW
+    woken: int = 0
+    leases: Leases = field(default_factory=Leases)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.service = AggregateService(
+            self.store, Gate(self.store), Identity("plc"), self.leases, self.limits, self._wake
+        )
+        self.sweep()
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def who(self, person: Person | None = None, *documents: str) -> Presented:
+        person = person or self.federation.alice
+        shown = documents or (self.federation.credential(person, ends_at=self.now + timedelta(days=30)),)
+        return Presented(caller=person.gid, documents=shown, request_id="test")
+
+    @property
+    def slice_urn(self) -> URN:
+        return URN("plc", "slice", "s1")
+
+    def allocate(self, request: str = REQUEST, **options):
+        options = {"end_at": None, "now": self.now, **options}
+        return self.service.allocate(self.who(), self.slice_urn, request, **options)
+
+    def provision(self, urns=None, **options):
+        options = {
+            "users": [(str(self.federation.alice.urn), [KEY])],
+            "end_at": None,
+            "best_effort": False,
+            "now": self.now,
+            **options,
+        }
+        return self.service.provision(self.who(), urns or [str(self.slice_urn)], **options)
+
+    def act(self, action: str, urns=None, **options):
+        options = {"users": None, "best_effort": False, "now": self.now, **options}
+        return self.service.act(self.who(), urns or [str(self.slice_urn)], action, **options)
+
+    def renew(self, end_at, urns=None, **options):
+        options = {"as_long_as_possible": False, "best_effort": False, "now": self.now, **options}
+        return self.service.renew(self.who(), urns or [str(self.slice_urn)], end_at, **options)
+
+    def delete(self, urns=None, **options):
+        options = {"best_effort": False, "now": self.now, **options}
+        return self.service.delete(self.who(), urns or [str(self.slice_urn)], **options)
+
+    def status(self, urns=None):
+        return self.service.status(self.who(), urns or [str(self.slice_urn)], now=self.now)[1]
+
+    def states(self):
+        return {state.client_id: state.operational.value for state in self.status()}
+
+    def work(self, turns: int = 10) -> None:
+        """Take and do what is due until nothing is."""
+        for _ in range(turns):
+            taken = [
+                one
+                for kind in ("remove", "converge")
+                for one in self.take(kind)
+            ]
+            for one in taken:
+                work.run(one, self.backend, self.store, lambda: self.now)
+            if not taken:
+                return
+
+    def take(self, kind: str):
+        with self.store.transaction() as tx:
+            return operations.take(tx, backend="sim", kind=kind, most=100, lease=timedelta(seconds=60), now=self.now)
+
+    def sweep(self) -> int:
+        return sweep("sim", self.backend, self.store, lambda: self.now)
+
+    def expire(self) -> int:
+        return expire(self.store, self.now)
+
+    def rows(self, table) -> list:
+        from sqlalchemy import select
+
+        with self.store.reading() as tx:
+            return tx.execute(select(table)).mappings().all()
+
+    def wait(self, **time) -> None:
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+def make_aggregate(plc, tmp_path) -> Callable[..., Aggregate]:
+    stores = []
+
+    def make(backend: SimulatedBackend | None = None, path: Path = tmp_path, **settings) -> Aggregate:
+        store = Store.in_folder(path)
+        stores.append(store)
+        store.migrate()
+        with store.transaction() as tx:
+            root = RootRow(
+                fingerprint=plc.root.fingerprint,
+                gid=plc.root.pem,
+                names=("plc",),
+                legacy_sha1=False,
+                added_at=NOW,
+                added_by="test",
+            )
+            trust.put(tx, root)
+        return Aggregate(plc, store, backend or SimulatedBackend(), **settings)
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def am(make_aggregate) -> Aggregate:
+    return make_aggregate()
