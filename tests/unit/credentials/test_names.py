@@ -63,6 +63,21 @@ def test_what_is_no_urn_is_refused(text):
         URN.parse(text)
 
 
+@pytest.mark.parametrize("text", ["urn:publicid:IDN+plc\\+user+a", "urn:publicid:IDN+plc+user+a\\.b"])
+def test_a_backslash_is_refused_so_that_no_two_names_share_an_hrn(text):
+    with pytest.raises(BadName):
+        URN.parse(text)
+    assert URN("plc", "user", "a.b").hrn != URN("plc:a", "user", "b").hrn
+
+
+def test_refusals_are_ascii_whatever_was_sent():
+    for make in (URN.parse, check_slice_name, check_user_name, lambda text: URN.from_hrn(text, text)):
+        with pytest.raises(BadName) as caught:
+            make("zo\u00eb \u0430\n")
+        assert str(caught.value).isascii()
+        assert "\n" not in str(caught.value)
+
+
 def test_names_of_users_and_slices_compare_without_case_and_keep_it():
     urn = URN.parse("URN:PUBLICID:idn+PLC+user+Alice")
     assert urn == URN.parse("urn:publicid:IDN+plc+user+alice")

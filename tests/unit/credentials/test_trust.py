@@ -33,7 +33,9 @@ def test_the_leaf_alone_suffices_when_the_root_made_it(plc):
 
 
 def test_a_chain_through_a_sub_authority_is_trusted(plc, site):
-    gid = site.issue_gid(URN("plc:site", "user", "carol"), new_ec_key().public_key(), lifetime=timedelta(days=1), now=NOW)
+    gid = site.issue_gid(
+        URN("plc:site", "user", "carol"), new_ec_key().public_key(), lifetime=timedelta(days=1), now=NOW
+    )
     assert len(gid.chain) == 3
     plc.trust().check_gid(gid, now=NOW)
     assert refused(plc.trust(), GID(gid.chain[:1])) == "root"
@@ -94,14 +96,19 @@ def test_a_revoked_certificate_and_all_below_a_revoked_root_are_refused(plc):
     Trust(roots, [plc.alice.gid.fingerprint]).check_gid(plc.bob.gid, now=NOW)
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "A" * 200_000])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "A" * 200_000]
+)
 def test_what_is_no_certificate_is_refused_as_such(text):
     with pytest.raises(BadGID):
         GID.parse(text)
 
 
 def test_a_certificate_reads_back_with_all_it_binds(plc):
-    again = GID.parse("text before\n" + plc.alice.gid.pem.replace("-----END CERTIFICATE-----\n", "-----END CERTIFICATE-----\n-----parent-----\n"))
+    again = GID.parse(
+        "text before\n"
+        + plc.alice.gid.pem.replace("-----END CERTIFICATE-----\n", "-----END CERTIFICATE-----\n-----parent-----\n")
+    )
     assert (again.urn, again.email, again.uuid) == (plc.alice.gid.urn, "alice@example.org", plc.alice.gid.uuid)
     assert again.uuid is not None
     assert again.fingerprint == plc.alice.gid.fingerprint

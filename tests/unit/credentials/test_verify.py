@@ -116,9 +116,11 @@ def test_a_user_gives_themselves_nothing(plc):
 
 def delegated(plc, privileges, *, parent=None, to=None, ends_at=NOW + timedelta(hours=1), by=None):
     document = parent or plc.credential(privileges={"embed": True, "info": False})
-    return (by or plc.alice.issuer).delegate(
-        document, to=(to or plc.bob).gid, privileges=privileges, expires_at=ends_at
-    ).decode()
+    return (
+        (by or plc.alice.issuer)
+        .delegate(document, to=(to or plc.bob).gid, privileges=privileges, expires_at=ends_at)
+        .decode()
+    )
 
 
 def test_what_may_be_delegated_works_for_whom_it_was_given_to(plc):
@@ -130,7 +132,10 @@ def test_what_may_be_delegated_works_for_whom_it_was_given_to(plc):
 def test_a_chain_of_delegations_works(plc):
     carol = plc.person("carol")
     twice = plc.bob.issuer.delegate(
-        delegated(plc, {"embed": True}), to=carol.gid, privileges={"embed": False}, expires_at=NOW + timedelta(minutes=5)
+        delegated(plc, {"embed": True}),
+        to=carol.gid,
+        privileges={"embed": False},
+        expires_at=NOW + timedelta(minutes=5),
     )
     assert verify(plc.verifier(), twice, carol, None).actor == carol.urn
 
@@ -219,7 +224,9 @@ def _evil(document):
     [
         # the forged statement in the genuine one's place, which moves to...
         lambda doc, good, evil: doc.replace(good, evil).replace("<signatures>", f"<signatures>{good}"),
-        lambda doc, good, evil: doc.replace(good, evil.replace("</credential>", f"<parent>{good}</parent></credential>")),
+        lambda doc, good, evil: doc.replace(
+            good, evil.replace("</credential>", f"<parent>{good}</parent></credential>")
+        ),
         lambda doc, good, evil: doc.replace(good, evil + good),
         lambda doc, good, evil: doc.replace(good, good + evil),
         lambda doc, good, evil: doc.replace(good, evil.replace('xml:id="ref0"', 'xml:id="ref9"') + good),
@@ -236,7 +243,11 @@ def test_signature_wrapping_is_refused(plc, wrap):
     document = plc.credential(privileges={"info": False})
     wrapped = wrap(document, *_evil(document))
     assert wrapped != document
-    assert check_that_failed(plc.verifier(), wrapped, plc.alice, None, "listnodes") in ("parse", "signature", "delegation")
+    assert check_that_failed(plc.verifier(), wrapped, plc.alice, None, "listnodes") in (
+        "parse",
+        "signature",
+        "delegation",
+    )
 
 
 def test_two_elements_of_one_id_are_refused(plc):
@@ -291,7 +302,10 @@ def test_entities_do_not_grow(plc):
     bomb = '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">' + "".join(
         f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
     )
-    assert check_that_failed(plc.verifier(), f"{bomb}]><signed-credential>&j;</signed-credential>", plc.alice, None) == "parse"
+    assert (
+        check_that_failed(plc.verifier(), f"{bomb}]><signed-credential>&j;</signed-credential>", plc.alice, None)
+        == "parse"
+    )
 
 
 def test_rsa_sha1_is_accepted_only_from_roots_the_operator_allowed_it(shared_reference):
