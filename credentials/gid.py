@@ -20,6 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 from credentials.errors import BadGID, BadName
 from credentials.urn import URN
@@ -31,6 +32,20 @@ LONGEST_CHAIN = 10
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----")
 """Without a dash inside: a file of beginnings that never end must not be searched once for each of them."""
+
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises, early or late, for certificates that it can't make sense of."""
+
+# Serial numbers of zero and below are wrong, common and harmless here. The filter is set once, since taking it back
+# after each certificate would race with other threads.
+warnings.filterwarnings("ignore", message="Parsed a serial number", category=CryptographyDeprecationWarning)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +79,7 @@ class GID:
         """The key it binds."""
         try:
             return self.leaf.public_key()
-        except (ValueError, UnsupportedAlgorithm) as e:
+        except _UNREADABLE as e:
             raise BadGID(f"the key in certificate {self.subject_name} can't be used: {e}") from e
 
     @cached_property
@@ -115,7 +130,7 @@ class GID:
         """Whether it may sign other certificates (basicConstraints CA)."""
         try:
             return self.leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        except _UNREADABLE:
             return False
 
     @cached_property
@@ -164,14 +179,14 @@ class GID:
     def _alternative_names(self) -> x509.SubjectAlternativeName | None:
         try:
             return self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        except _UNREADABLE:
             return None
 
 
 def _distinguished_name(read: Callable[[], x509.Name]) -> str:
     try:
         return ascii(read().rfc4514_string())[1:-1][:200]
-    except ValueError:
+    except _UNREADABLE:
         return "an unreadable name"
 
 
@@ -184,9 +199,6 @@ def _decoded(body: bytes) -> bytes:
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        with warnings.catch_warnings():
-            # Serial numbers of zero and below are wrong and common; the library warns of them.
-            warnings.simplefilter("ignore")
-            return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as e:
+        return x509.load_der_x509_certificate(der)
+    except _UNREADABLE as e:
         raise BadGID(f"a certificate can't be read: {e}") from e

@@ -183,7 +183,6 @@ class AdSliverType:
 
     name: str
     images: tuple[AdImage, ...] = ()
-    default: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

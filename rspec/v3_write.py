@@ -169,8 +169,7 @@ def ad_node_fragment(node: AdNode) -> str:
     ]
     parts.extend(f"  <hardware_type name={quoteattr(name)}/>\n" for name in node.hardware_types)
     for kind in node.sliver_types:
-        default = ' default="true"' if kind.default else ""
-        parts.append(f"  <sliver_type name={quoteattr(kind.name)}{default}>\n")
+        parts.append(f"  <sliver_type name={quoteattr(kind.name)}>\n")
         for image in kind.images:
             known = {"os": image.os, "version": image.version, "description": image.description}
             told = "".join(f" {name}={quoteattr(value)}" for name, value in known.items() if value)

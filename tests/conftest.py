@@ -16,12 +16,15 @@ import pytest
 
 from credentials import GID, URN, Issuer, Root, Trust, Verifier, self_signed_root
 from credentials.keys import PrivateKey, new_rsa_key
+from sfa_am import logs
+from sfa_am.config import Log
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    logs.configure(Log(level="warning"))
     config.addinivalue_line("markers", "needs(*what): 'root', 'lxc', or the name of a program")
 
 

@@ -69,10 +69,7 @@ def _node(stock: Stock, identity: Identity) -> AdNode:
         exclusive=False,
         available=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types),
         hardware_types=offer.hardware_types,
-        sliver_types=tuple(
-            AdSliverType(name=kind.name, images=images, default=number == 0)
-            for number, kind in enumerate(offer.sliver_types)
-        ),
+        sliver_types=tuple(AdSliverType(name=kind.name, images=images) for kind in offer.sliver_types),
         location=offer.location,
     )
 

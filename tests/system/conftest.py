@@ -62,3 +62,22 @@ def run_over_ssh(key: Path, login, command: str, *, timeout: float = 20) -> subp
         timeout=timeout,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, images):
+    """One server for a module's tests, with the user alice."""
+    from system.server import RunningServer
+
+    home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
+    running = RunningServer(home, images)
+    try:
+        running.start()
+        running.add_user("alice")
+        yield running
+    finally:
+        running.stop()
+        clean(running.backend)
+        left = leftovers(running.backend, slivers_only=False)
+        shutil.rmtree(home)
+    assert left == []

@@ -94,11 +94,7 @@ class Aggregate:
     def work(self, turns: int = 10) -> None:
         """Take and do what is due until nothing is."""
         for _ in range(turns):
-            taken = [
-                one
-                for kind in ("remove", "converge")
-                for one in self.take(kind)
-            ]
+            taken = [one for kind in ("remove", "converge") for one in self.take(kind)]
             for one in taken:
                 work.run(one, self.backend, self.store, lambda: self.now)
             if not taken:

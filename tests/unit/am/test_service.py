@@ -78,7 +78,12 @@ def test_what_happened_is_written_down_with_who_did_it(am):
     am.provision()
     am.work()
     what = [(row["actor"].rpartition("+")[2], row["what"]) for row in am.rows(schema.event)]
-    assert what.count(("alice", "Allocate")) == what.count(("alice", "Provision")) == what.count(("worker", "running")) == 3
+    assert (
+        what.count(("alice", "Allocate"))
+        == what.count(("alice", "Provision"))
+        == what.count(("worker", "running"))
+        == 3
+    )
 
 
 def test_the_advertisement_shows_what_is_free_and_how_slivers_behave(am):
@@ -107,7 +112,9 @@ def test_unknown_parts_of_the_request_are_in_the_manifest(am):
 
 
 def test_links_without_addresses_get_networks_that_do_not_overlap(am):
-    nodes = [f'<node client_id="n{i}"><interface client_id="n{i}:a"/><interface client_id="n{i}:b"/></node>' for i in (1, 2)]
+    nodes = [
+        f'<node client_id="n{i}"><interface client_id="n{i}:a"/><interface client_id="n{i}:b"/></node>' for i in (1, 2)
+    ]
     links = [
         f'<link client_id="l{k}"><interface_ref client_id="n1:{k}"/><interface_ref client_id="n2:{k}"/></link>'
         for k in "ab"
@@ -129,12 +136,20 @@ def test_links_without_addresses_get_networks_that_do_not_overlap(am):
         ("<rspec", BadArgs, "not well-formed"),
         ('<!DOCTYPE r [<!ENTITY a "b">]><rspec/>', BadArgs, "document type"),
         ("<rspec/>", BadVersion, "GENI version 3 request is expected"),
-        ('<rspec xmlns="http://www.protogeni.net/resources/rspec/2" type="request"/>', BadVersion, "ProtoGENI version 2"),
+        (
+            '<rspec xmlns="http://www.protogeni.net/resources/rspec/2" type="request"/>',
+            BadVersion,
+            "ProtoGENI version 2",
+        ),
         ('<rspec xmlns="http://www.geni.net/resources/rspec/3" type="manifest"/>', BadVersion, "type='manifest'"),
         (request(), BadArgs, "names no node"),
         (request("<node/>"), BadArgs, "line 1: a node has no client_id"),
         (request('<node client_id="a"/>' * 2), BadArgs, "'a' is there already"),
-        (request('<node client_id="a"><sliver_type name="quantum"/></node>'), BadArgs, "'quantum' is not offered.*container"),
+        (
+            request('<node client_id="a"><sliver_type name="quantum"/></node>'),
+            BadArgs,
+            "'quantum' is not offered.*container",
+        ),
         (
             request('<node client_id="a"><sliver_type name="container"><disk_image name="dos"/></sliver_type></node>'),
             BadArgs,
@@ -241,7 +256,11 @@ def test_nobody_learns_anything_without_a_credential_for_the_slice(am, stranger)
     before = everything(am)
     bob, alice = am.federation.bob, am.federation.alice
     other = am.federation.credential(bob, am.federation.slice_gid("s2"))
-    for person, document in ((bob, am.federation.credential(alice)), (bob, other), (stranger.alice, stranger.credential())):
+    for person, document in (
+        (bob, am.federation.credential(alice)),
+        (bob, other),
+        (stranger.alice, stranger.credential()),
+    ):
         who = am.who(person, document)
         for call in (
             lambda who=who: am.service.status(who, [str(am.slice_urn)], now=am.now),
@@ -318,7 +337,9 @@ def test_keys_that_are_no_plain_public_keys_are_refused(am, key):
 
 def test_people_of_the_same_name_get_accounts_of_their_own(am):
     am.allocate()
-    people = [f"urn:publicid:IDN+{authority}+user+{name}" for authority, name in (("a", "root"), ("a", "Ann"), ("b", "ann"))]
+    people = [
+        f"urn:publicid:IDN+{authority}+user+{name}" for authority, name in (("a", "root"), ("a", "Ann"), ("b", "ann"))
+    ]
     manifest = am.provision(users=[(urn, [OTHER_KEY]) for urn in people]).manifest
     for login in ("root2", "ann", "ann2"):
         assert f'login="{login}"' in manifest
@@ -326,7 +347,9 @@ def test_people_of_the_same_name_get_accounts_of_their_own(am):
 
 def test_leases_end_where_policy_and_credential_end(am):
     assert {s.expires_at for s in am.allocate().slivers} == {am.now + timedelta(minutes=10)}
-    assert {s.expires_at for s in am.provision(end_at=am.now + timedelta(days=400)).slivers} == {am.now + timedelta(days=30)}
+    assert {s.expires_at for s in am.provision(end_at=am.now + timedelta(days=400)).slivers} == {
+        am.now + timedelta(days=30)
+    }
 
 
 def test_renewing_says_which_bound_applies_and_what_would_be_granted(am):
@@ -393,7 +416,13 @@ def test_a_slice_that_was_shut_down_stands_still(am):
     am.service.shutdown(am.who(), am.slice_urn, now=am.now)
     am.work()
     assert am.states()["left"] == "geni_notready"
-    for call in (am.allocate, am.provision, am.delete, lambda: am.act("geni_start"), lambda: am.renew(am.now + timedelta(days=1))):
+    for call in (
+        am.allocate,
+        am.provision,
+        am.delete,
+        lambda: am.act("geni_start"),
+        lambda: am.renew(am.now + timedelta(days=1)),
+    ):
         with pytest.raises(Forbidden, match="shut down"):
             call()
 

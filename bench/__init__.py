@@ -1,0 +1,1 @@
+"""Measurements beside a bare floor in the same run. They print ratios and never assert a time."""

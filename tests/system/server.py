@@ -1,0 +1,125 @@
+"""A whole server as its own process, with the native backend, and a client's view of it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from backends.native.cleanup import leftovers
+from sfi_tool.aggregate_commands import RSPEC_VERSION, Slice
+from sfi_tool.folder import Folder
+from sfi_tool.identity import Session
+
+PROGRAMS = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+class RunningServer:
+    """`sfa-am serve` on a state folder of its own."""
+
+    def __init__(self, home: Path, images: Path, **settings: str) -> None:
+        self.state = home / "state"
+        self.am_port, self.registry_port = free_port(), free_port()
+        values = {
+            "server.am_port": str(self.am_port),
+            "server.registry_port": str(self.registry_port),
+            "backend.image_folder": f'"{images}"',
+            "backend.first_port": "25000",
+            "backend.control_network": '"100.67.0.0/23"',
+            "log.format": '"json"',
+            **settings,
+        }
+        changes = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+        self.sfa_am("init", "--authority", "plc", *changes)
+        self.log = home / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def backend(self) -> Path:
+        return self.state / "backends" / "local"
+
+    def sfa_am(self, *arguments: str) -> str:
+        command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            command = [PROGRAMS / "sfa-am", "--state", self.state, "serve"]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self.wait_for(lambda: '"backend started"' in self.log.read_text() and self.is_listening())
+
+    def is_listening(self) -> bool:
+        with socket.socket() as trial:
+            return trial.connect_ex(("127.0.0.1", self.am_port)) == 0
+
+    def kill(self) -> None:
+        """As the kernel would: no goodbye."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.write_text("")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+    def session(self, name: str = "operator") -> Session:
+        return Session(Folder.open(self.state / "operator" if name == "operator" else self.state.parent / name))
+
+    def sfi(self, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        folder = self.state / "operator" if name == "operator" else self.state.parent / name
+        command = [PROGRAMS / "sfi", "-d", folder, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    def add_user(self, name: str) -> Session:
+        out = self.state.parent / name
+        done = self.sfi("operator", "user", "add", name, "--email", f"{name}@example.org", "--out", out)
+        assert done.returncode == 0, done.stderr
+        return self.session(name)
+
+    def add_slice(self, name: str, member: str) -> Slice:
+        done = self.sfi("operator", "slice", "add", name, "--member", member)
+        assert done.returncode == 0, done.stderr
+        return Slice(self.session(member), name)
+
+    def status(self) -> Any:
+        return json.loads(self.sfa_am("status", "--json"))
+
+    def left(self) -> list[str]:
+        return leftovers(self.backend, slivers_only=True)
+
+    def used(self) -> int:
+        return sum(offer["used"].get("slivers", 0) for offer in self.status()["offers"])
+
+    @staticmethod
+    def wait_for(condition, timeout: float = 60) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "waited too long"
+            time.sleep(0.05)
+
+
+def allocate(slice_: Slice, request: str) -> Any:
+    return slice_.session.aggregate.call_am("Allocate", slice_.urn, slice_.credentials, request, {})
+
+
+def provision(slice_: Slice) -> Any:
+    return slice_.call("Provision", {"geni_rspec_version": RSPEC_VERSION, "geni_users": slice_.users()})
+
+
+def states(slice_: Slice) -> dict[str, str]:
+    """Operational states by sliver URN."""
+    return {s["geni_sliver_urn"]: s["geni_operational_status"] for s in slice_.call("Status", {})["geni_slivers"]}
