@@ -45,11 +45,12 @@ def bare_loop() -> float:
 def through_the_aggregate(server: BenchServer, *, at_once: int) -> float:
     """Containers per minute: slices of `at_once` containers, each slice from Allocate until all greet."""
     slice_ = server.slice(f"c{at_once}")
+    users = slice_.users()
     began, spent, made = 0.0, 0.0, 0
     while made < COUNT:
         began = time.monotonic()
         server.allocate(slice_, at_once)
-        server.provision(slice_)
+        server.provision(slice_, users)
         server.wait_until_ready(slice_)
         for node in read_manifest(slice_.describe()["geni_rspec"]).nodes:
             _greets(node.logins[0].hostname, node.logins[0].port)

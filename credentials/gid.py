@@ -35,6 +35,7 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----
 
 _UNREADABLE = (
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.ExtensionNotFound,
@@ -43,9 +44,10 @@ _UNREADABLE = (
 )
 """What the library raises, early or late, for certificates that it can't make sense of."""
 
-# Serial numbers of zero and below are wrong, common and harmless here. The filter is set once, since taking it back
-# after each certificate would race with other threads.
+# Serial numbers of zero and below and countries of three letters are wrong, common and harmless here. The filters are
+# set once, since taking them back after each certificate would race with other threads.
 warnings.filterwarnings("ignore", message="Parsed a serial number", category=CryptographyDeprecationWarning)
+warnings.filterwarnings("ignore", message="Attribute's length must be", category=UserWarning)
 
 
 @dataclass(frozen=True, eq=False)

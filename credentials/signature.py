@@ -80,7 +80,14 @@ class Signed:
 
 
 def canonical(element: etree._Element, *, exclusive: bool = False, comments: bool = False) -> bytes:
-    """The canonical bytes of an element in its place in the document."""
+    """The canonical bytes of an element in its place in the document. Raises CredentialRefused: it has no such form."""
+    try:
+        return _canonical(element, exclusive=exclusive, comments=comments)
+    except (etree.C14NError, ValueError) as e:  # such as a namespace that is no absolute URI
+        raise CredentialRefused("signature", "the credential has no canonical form: a namespace in it is odd") from e
+
+
+def _canonical(element: etree._Element, *, exclusive: bool, comments: bool) -> bytes:
     apex = etree.Element(element.tag, nsmap=element.nsmap)  # type: ignore[arg-type]  # the stubs forget None
     inherited = [] if exclusive else _inherited(element)
     for name, value in (*inherited, *element.attrib.items()):

@@ -5,12 +5,16 @@ Connection tracking does not work in family bridge on all kernels, so what needs
 """
 
 import subprocess
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from backends.native.names import Names
 from backends.protocol import Unavailable
+
+
+_TIMEOUT = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +103,12 @@ class Filter:
             {elements}
         """)
 
-    def add(self, guest: Guest) -> None:
-        """Let a machine be reached; nothing happens when it can be."""
-        _nft(self._add(guest))
+    def begin_to_add(self, guest: Guest) -> Callable[[], None]:
+        """Let a machine be reached; nothing happens when it can be. Returns at once: call the result to be sure of it.
+
+        The change takes as long as a machine's own start does to get going, so the two are done side by side.
+        """
+        return _begin(self._add(guest))
 
     def remove(self, guest: Guest) -> None:
         """Forget a machine; nothing happens when it is."""
@@ -130,8 +137,27 @@ def tables_beginning(prefix: str) -> list[str]:
 
 
 def _nft(script: str) -> None:
-    done = subprocess.run(["nft", "-f", "-"], input=script, capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode != 0:
-        problem = Unavailable("the network of this host can't be changed now; it will be tried again")
-        problem.add_note(done.stderr.strip()[-2000:])
-        raise problem
+    """Change the tables, all of the script or nothing. Raises Unavailable."""
+    _begin(script)()
+
+
+def _begin(script: str) -> Callable[[], None]:
+    """Start changing the tables; the result waits for the end and raises Unavailable."""
+    with tempfile.TemporaryFile("w+") as file:  # a pipe would have to be fed while nobody waits
+        file.write(script)
+        file.seek(0)
+        process = subprocess.Popen(["nft", "-f", "-"], stdin=file, stderr=subprocess.PIPE, text=True)
+
+    def finish() -> None:
+        with process:
+            try:
+                _, said = process.communicate(timeout=_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said = "timed out"
+        if process.returncode != 0:
+            problem = Unavailable("the network of this host can't be changed now; it will be tried again")
+            problem.add_note(said.strip()[-2000:])
+            raise problem
+
+    return finish

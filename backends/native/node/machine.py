@@ -159,13 +159,16 @@ class Machines:
         disk.mount(image)
         for port in machine.ports:
             self._links.ensure(port.link)
-        self._rules.add(self.guest(record))
+        reachable = self._rules.begin_to_add(self.guest(record))
         # What a container killed half-way may have left would make the start fail.
         for number in range(len(machine.ports) + 1):
             if bridge.exists(self._names.port(record.spec.sliver, number)):
                 bridge.remove(self._names.port(record.spec.sliver, number))
         record = self._journal.note(record, started_with=wanted)
-        container.start(settings)
+        try:
+            container.start(settings)
+        finally:
+            reachable()
         self._shape(record)
         return record
 
