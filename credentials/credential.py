@@ -135,7 +135,7 @@ def _statement(element: etree._Element, signatures: etree._Element) -> Unverifie
         raise CredentialRefused("signature", f"credential {identifier!a:.80} has {len(mine)} signatures, not one")
     signed = signature.check(mine[0], element)
     # From here on only what was signed: the canonical bytes, read anew.
-    statement = etree.fromstring(signed.octets, _parser())
+    statement = parse(signed.octets)
     kind = _text(statement, "type")
     if kind != "privilege":
         raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!a:.40}")
