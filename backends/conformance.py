@@ -166,8 +166,9 @@ class Conformance:
 
     def test_what_can_never_be_made_is_said_before_and_refused(self, backend: Backend) -> None:
         """`problems` and `converge` agree."""
-        shape = replace(self.machine().shape, image="no-such-image")  # type: ignore[type-var]
-        impossible = replace(self.machine(), shape=shape)
+        shape = self.machine().shape
+        assert isinstance(shape, Machine)
+        impossible = replace(self.machine(), shape=replace(shape, image="no-such-image"))
         assert backend.problems([self.machine()]) == []
         assert len(backend.problems([impossible])) == 1
         try:

@@ -1,7 +1,7 @@
 """Containers per minute: through the aggregate manager, from Allocate to the SSH greeting, beside a bare loop.
 
-The bare loop does what cannot be left out on the same image: an overlay, a veth on a bridge, `lxc-start`, waiting for the
-greeting. It keeps no record, filters nothing, maps no user numbers and makes no accounts.
+The bare loop does what cannot be left out on the same image: an overlay, a veth on a bridge, `lxc-start`, waiting for
+the greeting. It keeps no record, filters nothing, maps no user numbers and makes no accounts.
 """
 
 import shutil

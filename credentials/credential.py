@@ -22,6 +22,11 @@ LARGEST = 1024 * 1024
 
 DEEPEST_DELEGATION = 10
 
+MOST_ATTRIBUTES = 32
+MOST_NAMESPACES = 64
+"""Attributes of one element, namespace declarations of a whole credential; the field needs five and ten. The time to
+canonicalise grows with their square and worse, and anybody can send us a credential."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedStatement:
@@ -96,6 +101,7 @@ def _chain(root: etree._Element) -> list[etree._Element]:
     children = [child.tag for child in root if isinstance(child.tag, str)]
     if sorted(children) not in (["credential"], ["credential", "signatures"]):
         raise CredentialRefused("parse", f"<signed-credential> holds {', '.join(map(_short, children)) or 'nothing'}")
+    _check_size(root)
     identifiers = [value for node in root.iter() if (value := node.get(XML_ID)) is not None]
     if len(identifiers) != len(set(identifiers)):
         raise CredentialRefused("parse", "two elements of the credential have the same xml:id")
@@ -110,6 +116,14 @@ def _chain(root: etree._Element) -> list[etree._Element]:
     if everywhere != len(elements):
         raise CredentialRefused("parse", "there are credentials in places where none belongs")
     return elements
+
+
+def _check_size(root: etree._Element) -> None:
+    if any(len(node.attrib) > MOST_ATTRIBUTES for node in root.iter(etree.Element)):
+        raise CredentialRefused("parse", f"an element of the credential has more than {MOST_ATTRIBUTES} attributes")
+    namespaces = etree.iterwalk(root, events=("start-ns",))
+    if any(number > MOST_NAMESPACES for number, _ in enumerate(namespaces, start=1)):
+        raise CredentialRefused("parse", f"the credential declares more than {MOST_NAMESPACES} namespaces")
 
 
 def _parent(element: etree._Element) -> etree._Element | None:

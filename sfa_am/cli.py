@@ -14,6 +14,7 @@ from credentials import GID, URN, CredentialError
 from sfa_am import config as settings
 from sfa_am.authority import Authority, found
 from sfa_am.config import Config, ConfigError
+from sfa_am.doctor import doctor
 from sfa_am.errors import AMError
 from sfa_am.store import Store, events, offers, registry, slivers, trust
 from sfa_am.store.trust import RootRow
@@ -264,6 +265,9 @@ def trust_remove(state: Path, fingerprint: str) -> None:
             raise click.ClickException(f"{len(found_rows)} roots begin with {fingerprint}; see `sfa-am trust list`")
         trust.remove(tx, found_rows[0].fingerprint)
     click.echo("Removed; calls are refused from the next second on.")
+
+
+main.add_command(doctor)
 
 
 def _urn(hrn: str, kind: str) -> URN:

@@ -44,8 +44,10 @@ def by_program(document, root, folder):
     assert nodes
     return all(
         subprocess.run(
-            ["xmlsec1", "--verify", "--node-id", node.decode(), "--trusted-pem", folder / "root.pem"]
-            + ["--verification-time", "2026-06-01 12:00:00", folder / "credential.xml"],
+            [
+                *("xmlsec1", "--verify", "--node-id", node.decode(), "--trusted-pem", folder / "root.pem"),
+                *("--verification-time", "2026-06-01 12:00:00", folder / "credential.xml"),
+            ],
             capture_output=True,
             check=False,
         ).returncode
@@ -83,8 +85,10 @@ def test_openssl_follows_our_chains(plc, tmp_path):
     (tmp_path / "root.pem").write_text(plc.root.pem)
     (tmp_path / "alice.pem").write_text(plc.alice.gid.leaf_pem)
     done = subprocess.run(
-        ["openssl", "verify", "-x509_strict", "-attime", str(int(NOW.timestamp())), "-CAfile", tmp_path / "root.pem"]
-        + [tmp_path / "alice.pem"],
+        [
+            *("openssl", "verify", "-x509_strict", "-attime", str(int(NOW.timestamp()))),
+            *("-CAfile", tmp_path / "root.pem", tmp_path / "alice.pem"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import subprocess
 import time
 import xmlrpc.client
 from datetime import UTC, datetime, timedelta
@@ -139,9 +140,9 @@ def post(server, body, headers=None):
         b"",
         b"nonsense",
         b"<methodCall>",
-        b"<methodCall><methodName>GetVersion</methodName><params><param><value><int>x</int></value></param></params></methodCall>",
+        b"<methodCall><methodName>A</methodName><params><param><value><int>x</int></value></param></params></methodCall>",
         b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><methodCall><methodName>&b;</methodName></methodCall>',
-        b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;">]><methodCall><methodName>&b;</methodName></methodCall>',
+        b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><methodCall>&b;</methodCall>',
         b"\xff\xfe\x00\x00",
         b"<methodCall><methodName>NoSuchMethod</methodName></methodCall>",
     ],
@@ -174,23 +175,38 @@ def test_bodies_past_the_limit_are_refused_whether_they_say_so_or_not(server):
     assert server.session("alice").aggregate.call_am("GetVersion")["geni_api"] == 3
 
 
-def test_no_certificate_no_conversation_and_no_old_tls(server):
+def greet(context, port):
+    """One HTTP exchange, which must fail."""
+    with (
+        socket.create_connection(("localhost", port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as link,
+    ):
+        link.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return link.recv(1)
+
+
+def test_without_a_certificate_there_is_no_conversation(server):
     context = ssl.create_default_context(cafile=str(server.session("alice").folder.roots))
-    with (
-        pytest.raises((ssl.SSLError, ConnectionError)),
-        socket.create_connection(("localhost", server.am_port)) as plain,
-    ):
-        with context.wrap_socket(plain, server_hostname="localhost") as link:
-            link.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            link.recv(1)
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with (
-        pytest.raises((ssl.SSLError, ConnectionError)),
-        socket.create_connection(("localhost", server.am_port)) as plain,
-    ):
-        old.wrap_socket(plain)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        greet(context, server.am_port)
+
+
+@pytest.mark.needs("openssl")
+@pytest.mark.parametrize(("version", "spoken"), [("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)])
+def test_tls_is_spoken_from_version_1_2_on(server, version, spoken):
+    folder = server.session("alice").folder
+    done = subprocess.run(
+        [
+            *("openssl", "s_client", "-connect", f"localhost:{server.am_port}", version),
+            *("-cipher", "ALL:@SECLEVEL=0", "-cert", folder.gid, "-key", folder.key, "-CAfile", folder.roots),
+        ],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert ("Verify return code: 0 (ok)" in done.stdout and "Cipher is (NONE)" not in done.stdout) is spoken
 
 
 def test_one_connection_serves_many_calls(server):

@@ -11,14 +11,13 @@ from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
+from system.conftest import run_over_ssh
 
 from backends.conformance import Conformance, Quiet, until_settled
 from backends.native import create
 from backends.native.cleanup import leftovers
 from backends.native.names import Names
 from backends.protocol import Account, Context, Machine, Port, Seen, Segment, SliceId, SliverId, SliverSpec
-
-from system.conftest import run_over_ssh
 
 pytestmark = pytest.mark.needs("root", "lxc")
 
@@ -244,7 +243,8 @@ CHILD = """
         while backend.converge(spec).seen is Seen.MAKING: pass
     # Die at the given step: every call into the operating system that changes something counts as one.
     count = 0
-    watched = {{"os.mkdir", "os.rename", "os.remove", "os.rmdir", "subprocess.Popen", "open", "shutil.rmtree", "ctypes.call_function", "os.chown", "os.chmod"}}
+    watched = {{"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chown", "os.chmod", "open", "subprocess.Popen",
+               "shutil.rmtree", "ctypes.call_function"}}
     def hook(event, arguments):
         global count
         if event in watched and threading.current_thread() is threading.main_thread():

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, IPv4Network
 from backends.native.names import Names
 from backends.protocol import Unavailable
 
-
 _TIMEOUT = 30
 
 

@@ -40,7 +40,7 @@ def update_script(accounts: Iterable[Account], gone: Iterable[str]) -> str:
         name = shlex.quote(account.name)
         keys = shlex.quote("".join(f"{key}\n" for key in account.keys))
         lines += [
-            f"id -u {name} >/dev/null 2>&1 || useradd --password '*' --create-home --shell /bin/bash --groups sudo {name}",
+            f"id -u {name} >/dev/null 2>&1 || useradd -p '*' --create-home --shell /bin/bash --groups sudo {name}",
             f"home=$(getent passwd {name} | cut -d: -f6)",
             'mkdir -p -m 0700 "$home/.ssh"',
             f'printf %s {keys} > "$home/.ssh/authorized_keys.new"',

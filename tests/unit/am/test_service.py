@@ -210,7 +210,7 @@ def test_a_link_to_another_aggregate_is_refused_by_name(am):
     )
     near = '<node client_id="near"><interface client_id="near:0"/></node>'
     link = '<link client_id="l"><interface_ref client_id="far:0"/><interface_ref client_id="near:0"/></link>'
-    with pytest.raises(Unsupported, match="'l'.*'far:0' at another aggregate"):
+    with pytest.raises(Unsupported, match=r"'l'.*'far:0' at another aggregate"):
         am.allocate(request(far, near, link))
 
 
