@@ -22,10 +22,11 @@ LARGEST = 1024 * 1024
 
 DEEPEST_DELEGATION = 10
 
+MOST_ELEMENTS = 5000
 MOST_ATTRIBUTES = 32
 MOST_NAMESPACES = 64
-"""Attributes of one element, namespace declarations of a whole credential; the field needs five and ten. The time to
-canonicalise grows with their square and worse, and anybody can send us a credential."""
+"""Elements of a credential, attributes of one element, namespaces declared in all of it; the field needs 450, five and
+ten. The time to canonicalise grows with the square of the latter and worse, and anybody can send us a credential."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,8 @@ def _chain(root: etree._Element) -> list[etree._Element]:
 
 
 def _check_size(root: etree._Element) -> None:
+    if sum(1 for _ in root.iter()) > MOST_ELEMENTS:
+        raise CredentialRefused("parse", f"the credential has more than {MOST_ELEMENTS} elements")
     if any(len(node.attrib) > MOST_ATTRIBUTES for node in root.iter(etree.Element)):
         raise CredentialRefused("parse", f"an element of the credential has more than {MOST_ATTRIBUTES} attributes")
     namespaces = etree.iterwalk(root, events=("start-ns",))

@@ -18,6 +18,7 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
@@ -29,6 +30,9 @@ LARGEST = 128 * 1024
 """Bytes of a whole chain; the longest seen has four certificates of 2 KiB."""
 
 LONGEST_CHAIN = 10
+
+MOST_RSA_BITS = 8192
+"""Twice what anybody uses; the time that a stranger's key can cost us grows with the square."""
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----")
 """Without a dash inside: a file of beginnings that never end must not be searched once for each of them."""
@@ -80,9 +84,14 @@ class GID:
     def public_key(self) -> CertificatePublicKeyTypes:
         """The key it binds."""
         try:
-            return self.leaf.public_key()
+            key = self.leaf.public_key()
         except _UNREADABLE as e:
-            raise BadGID(f"the key in certificate {self.subject_name} can't be used: {e}") from e
+            raise BadGID(f"the key in certificate {self.subject_name} can't be used: {ascii(str(e))[1:-1]:.200}") from e
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size > MOST_RSA_BITS:
+            raise BadGID(
+                f"the key in certificate {self.subject_name} has {key.key_size} bits, not {MOST_RSA_BITS} or less"
+            )
+        return key
 
     @cached_property
     def key_bytes(self) -> bytes:
@@ -203,4 +212,4 @@ def _certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
     except _UNREADABLE as e:
-        raise BadGID(f"a certificate can't be read: {e}") from e
+        raise BadGID(f"a certificate can't be read: {ascii(str(e))[1:-1]:.200}") from e
