@@ -151,3 +151,28 @@ def test_an_expired_certificate_above_the_one_a_root_signed_is_of_no_account(plc
     stale = self_signed_root(URN("elsewhere", "authority", "sa"), new_ec_key(), lifetime=timedelta(hours=1), now=NOW)
     gid = GID((plc.alice.gid.leaf, stale.leaf))
     plc.trust().check_gid(gid, now=NOW + timedelta(days=1))
+
+
+@pytest.fixture(scope="module")
+def site(plc):
+    """A sub-authority plc:site."""
+    key = new_ec_key()
+    urn = URN("plc:site", "authority", "sa")
+    return Issuer(
+        plc.issuer.issue_gid(urn, key.public_key(), lifetime=timedelta(days=30), now=NOW, is_authority=True), key
+    )
+
+
+def test_a_sub_authority_gives_rights_on_its_own_slices_and_not_on_those_above(plc, site):
+    own = site.issue_gid(URN("plc:site", "slice", "s1"), site.key.public_key(), lifetime=timedelta(days=9), now=NOW)
+    assert outcome(plc.trust(), plc.credential(target=own, by=site), plc.alice) == plc.alice.urn
+    assert outcome(plc.trust(), plc.credential(by=site), plc.alice) == "issuer"
+
+
+def test_a_certificate_that_the_next_in_its_chain_did_not_sign_is_refused(plc, site):
+    """The chain of a genuine sub-authority, hung behind a certificate made with another key."""
+    urn, key = URN("plc:site", "user", "eve"), new_ec_key().public_key()
+    genuine = site.issue_gid(urn, key, lifetime=timedelta(days=1), now=NOW)
+    plc.trust().check_gid(genuine, now=NOW)
+    forged = Issuer(site.gid, new_ec_key()).issue_gid(urn, key, lifetime=timedelta(days=1), now=NOW)
+    assert refused(plc.trust(), forged) == "chain"

@@ -173,6 +173,27 @@ def test_text_and_bytes_mean_the_same(fed):
     verified(fed, text.replace("UTF-8", "utf-16").encode("utf-16"))
 
 
+def test_a_document_type_is_refused_even_if_it_says_nothing(fed):
+    head, body = fed.credential().split("\n", 1)
+    verified(fed, f"{head}\n{body}")
+    assert check_that_failed(fed, f"{head}\n<!DOCTYPE signed-credential>\n{body}") == "parse"
+
+
+@pytest.mark.parametrize("place", ["</Signature>", "</KeyInfo>", "</signatures>"])
+def test_a_second_credential_anywhere_outside_a_parent_is_refused(fed, place):
+    """The signature stays good: nothing that it covers was touched."""
+    document = fed.credential().replace(place, f'<x xmlns=""/>{place}')
+    verified(fed, document)
+    planted = document.replace('<x xmlns=""/>', '<x xmlns=""><credential/></x>')
+    assert check_that_failed(fed, planted) == "parse"
+
+
+def test_a_transform_with_parameters_is_refused_as_such(fed):
+    document = re.sub(r"(<Transform [^>]*)/>", r"\1><XPath/></Transform>", fed.credential())
+    assert "<XPath/>" in document
+    assert check_that_failed(fed, document) == "algorithm"
+
+
 # Signatures with elliptic curves
 
 
