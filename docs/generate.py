@@ -24,8 +24,8 @@ def settings_page() -> str:
     parts = [
         NOTICE,
         "# Settings\n",
-        "One file, `sfa-am.toml` in the state folder; `sfa-am init` writes it with these explanations in it. A key that "
-        "is not known is refused, with the nearest one that is. An environment variable overrides the file: "
+        "One file, `sfa-am.toml` in the state folder; `sfa-am init` writes it with these explanations in it. A key "
+        "that is not known is refused, with the nearest one that is. An environment variable overrides the file: "
         "`SFA_AM_SERVER__AM_PORT=8443` sets `am_port` of `[server]`.\n",
     ]
     for section in SECTIONS:
@@ -35,9 +35,7 @@ def settings_page() -> str:
         parts.append(f"\n## `{title}`\n\n{section.__doc__}\n\n| key | default | meaning |\n|---|---|---|")
         for key, field in section.model_fields.items():
             parts.append(f"| `{key}` | `{_value(getattr(default, key))}` | {_line(field.description)} |")
-    parts.append(
-        "\n\n## `settings` of the plugin `native`\n\n| key | default | meaning |\n|---|---|---|"
-    )
+    parts.append("\n\n## `settings` of the plugin `native`\n\n| key | default | meaning |\n|---|---|---|")
     native = NativeSettings()
     for key, field in NativeSettings.model_fields.items():
         value = getattr(native, key)
@@ -58,7 +56,7 @@ def states_page() -> str:
         "# States of a sliver\n",
         "Printed from the tables in `sfa_am/slices/states.py`.\n",
         "## Allocation\n",
-        "Stored, and moved only along this table. Any other call is refused with code 13 and the calls that are possible.\n",
+        "Stored, and moved only along this table. Other calls are refused with code 13 and the calls that are possible.\n",
         "```mermaid",
         "stateDiagram-v2",
         f"    [*] --> {Allocation.UNALLOCATED}",
@@ -67,8 +65,8 @@ def states_page() -> str:
     lines += [
         "```\n",
         "## Operation\n",
-        "Never stored: derived from what is wanted and what was seen. Actions lead to the state shown; from the states in "
-        "which something is under way a sliver goes on by itself.\n",
+        "Never stored: derived from what is wanted and what was seen. Actions lead to the state shown; from the states "
+        "in which something is under way a sliver goes on by itself.\n",
         "```mermaid",
         "stateDiagram-v2",
         f"    [*] --> {Operational.PENDING_ALLOCATION}: Allocate",
@@ -123,7 +121,9 @@ def commands_page() -> str:
 
 
 def _help(name: str, command: click.Command, parent: click.Context | None) -> list[str]:
-    context = click.Context(command, info_name=name.split()[-1], parent=parent, terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command, info_name=name.split()[-1], parent=parent, terminal_width=100, max_content_width=100
+    )
     lines = [f"### `{name}`\n" if parent else "", "```text", command.get_help(context), "```\n"]
     if isinstance(command, click.Group):
         for part in sorted(command.commands):

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 CONFIG_NAME = "sfa-am.toml"
 ENVIRONMENT_PREFIX = "SFA_AM_"
 
-TcpPort = Annotated[int, Field(ge=0, le=65535)]
+TcpPort = Annotated[int, Field(ge=1, le=65535)]
 
 
 class ConfigError(Exception):
@@ -55,9 +55,9 @@ class Server(_Section):
     listen: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
     """Address to listen on; 0.0.0.0 or :: for all."""
     am_port: TcpPort = 12346
-    """TCP port of the aggregate manager API. 0 lets the system choose (tests)."""
+    """TCP port of the aggregate manager API."""
     registry_port: TcpPort = 12345
-    """TCP port of the SFA registry and slice authority. 0 lets the system choose."""
+    """TCP port of the SFA registry and slice authority."""
     public_host: str = "localhost"
     """Host name or address that clients use to reach us: in URLs and in the server's certificate."""
     request_limit_kib: Annotated[int, Field(ge=64)] = 20480

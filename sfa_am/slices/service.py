@@ -26,7 +26,7 @@ from sfa_am.slices.manifest import manifest_of
 from sfa_am.slices.placement import Placed, own_part, place
 from sfa_am.slices.replies import Described, SliverState, operational_of, state_of
 from sfa_am.slices.selection import Named, Selected, read_urns, require_running_slice, require_some, select
-from sfa_am.slices.states import Action, Allocation, Call, admit_action, after
+from sfa_am.slices.states import Action, Allocation, Call, Operational, admit_action, after
 from sfa_am.store import Store, events, offers, operations, slivers
 from sfa_am.store.events import Event
 from sfa_am.store.offers import SoldOut
@@ -232,7 +232,7 @@ class AggregateService:
                 selected = replace(selected, slivers=tuple(s for s in selected.slivers if s.kind == "node"))
             attempt = _Attempt(selected.slivers, best_effort)
             for row in attempt.each(lambda row: _admit_action(action, row)):
-                if action is Action.START and row.running:
+                if action is Action.START and row.running and operational_of(row) is not Operational.FAILED:
                     continue  # it is wanted on already: a new generation would only make it look busy
                 slivers.change_wish(tx, row, **_wish_of(action, row, people))
             self._ask(tx, attempt.done, "converge", now)

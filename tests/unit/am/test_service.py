@@ -467,7 +467,8 @@ def test_a_provisioned_sliver_is_removed_when_its_lease_ends(am):
     assert used(am) == 0
 
 
-def test_a_failure_is_tried_again_and_given_up_with_its_sentence(am):
+@pytest.mark.parametrize("action", ["geni_start", "geni_restart", "geni_reload"])
+def test_a_failure_is_tried_again_and_given_up_with_its_sentence_until_asked_for_anew(am, action):
     am.allocate(request('<node client_id="a"/>'))
     am.provision()
     am.backend.failures = [BackendError("the disk is full")] * 5
@@ -477,7 +478,7 @@ def test_a_failure_is_tried_again_and_given_up_with_its_sentence(am):
         am.wait(minutes=2)
     (state,) = am.status()
     assert (state.operational.value, state.error) == ("geni_failed", "given up after 5 tries: the disk is full")
-    am.act("geni_restart")
+    am.act(action)
     am.work()
     assert am.states() == {"a": "geni_ready"}
 

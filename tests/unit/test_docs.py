@@ -1,0 +1,47 @@
+"""The documents say what the code does."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+def test_the_generated_pages_are_as_they_would_be_written(repo_root):
+    done = subprocess.run(
+        [sys.executable, repo_root / "docs" / "generate.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=repo_root,
+    )
+    assert done.returncode == 0, done.stderr + "run `make docs`"
+
+
+def test_links_between_documents_lead_somewhere(repo_root):
+    pages = [repo_root / "README.md", repo_root / "tests" / "README.md", *(repo_root / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("name", ["settings.md", "states.md", "errors.md", "commands.md"])
+def test_generated_pages_say_so(repo_root, name):
+    assert "docs/generate.py" in (repo_root / "docs" / "reference" / name).read_text()
+
+
+def test_every_check_of_credentials_is_in_the_page_about_threats(repo_root):
+    page = (repo_root / "docs" / "explanation" / "threats.md").read_text()
+    code = "".join(path.read_text() for path in (repo_root / "credentials").glob("*.py"))
+    checks = set(re.findall(r'(?:CredentialRefused|GIDRefused)\(\s*"(\w+)"', code))
+    assert {check for check in checks if f"`{check}`" not in page} == set()
+
+
+def test_every_environment_of_this_machine_stays_out_of_the_repository(repo_root):
+    listed = subprocess.run(["git", "ls-files"], cwd=repo_root, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("needs git and a checkout")
+    for name in listed.stdout.split():
+        path = repo_root / name
+        if path.suffix in (".py", ".md", ".toml", ".sh", ".lock") and path.name != "test_docs.py" and path.is_file():
+            assert not re.search(r"(?<![\w/.])/(work|farm)/", path.read_text()), name
