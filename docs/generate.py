@@ -56,7 +56,7 @@ def states_page() -> str:
         "# States of a sliver\n",
         "Printed from the tables in `sfa_am/slices/states.py`.\n",
         "## Allocation\n",
-        "Stored, and moved only along this table. Other calls are refused with code 13 and the calls that are possible.\n",
+        "Stored, and moved only along this table. Other calls are refused with code 13, naming those possible.\n",
         "```mermaid",
         "stateDiagram-v2",
         f"    [*] --> {Allocation.UNALLOCATED}",
