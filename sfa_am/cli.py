@@ -13,7 +13,7 @@ from rich.table import Table
 from credentials import GID, URN, CredentialError
 from sfa_am import config as settings
 from sfa_am.authority import Authority, found
-from sfa_am.config import Config, ConfigError
+from sfa_am.config import ConfigError
 from sfa_am.doctor import doctor
 from sfa_am.errors import AMError
 from sfa_am.store import Store, events, offers, registry, slivers, trust
@@ -70,8 +70,8 @@ def init(state: Path, authority: str, public_host: str, changes: tuple[str, ...]
         try:
             for change in changes:
                 settings.set_value(values, change)
-            path.write_text(settings.commented_toml(Config.model_validate(values)))
-        except ValueError as e:
+            path.write_text(settings.commented_toml(settings.from_values(values)))
+        except (ConfigError, ValueError) as e:
             raise click.ClickException(str(e)) from e
     installation = _Installation(state)
     found(state, installation.config, installation.store, now=datetime.now(UTC))
@@ -233,7 +233,7 @@ def trust_add(state: Path, certificate: Path, names: str | None, legacy_sha1: bo
         raise click.ClickException(f"{certificate}: {e}") from e
     if names is None and gid.urn is None:
         raise click.ClickException(f"{certificate} has no URN; say with --names which authorities it may vouch for")
-    allowed = tuple(name.strip() for name in names.split(",")) if names else (gid.urn.authority if gid.urn else "",)
+    allowed = _authorities(names) if names else (gid.urn.authority if gid.urn else "",)
     click.echo(f"name:           {gid}\nfingerprint:    {gid.fingerprint}\nvalid until:    {gid.not_after:%Y-%m-%d}")
     sha1 = "accepted" if legacy_sha1 else "refused"
     click.echo(f"may vouch for:  {', '.join(allowed)} and all below")
@@ -268,6 +268,14 @@ def trust_remove(state: Path, fingerprint: str) -> None:
 
 
 main.add_command(doctor)
+
+
+def _authorities(names: str) -> tuple[str, ...]:
+    """Names of authorities joined by commas; a misspelt one would vouch for nothing, silently."""
+    try:
+        return tuple(URN(name.strip(), "authority", "sa").authority for name in names.split(","))
+    except CredentialError as e:
+        raise click.ClickException(str(e)) from e
 
 
 def _urn(hrn: str, kind: str) -> URN:

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -190,9 +191,21 @@ def load(path: Path) -> Config:
     try:
         return _FromFile()
     except ValidationError as e:
-        raise ConfigError("\n".join(f"{path}: {_explain(error)}" for error in e.errors())) from e
+        raise _refusal(f"{path}: ", e) from e
     except ValueError as e:  # not TOML; the parser's sentence has line and column
         raise ConfigError(f"{path}: {e}") from e
+
+
+def from_values(values: Mapping[str, Any]) -> Config:
+    """Settings from nested values, without a file. Raises ConfigError."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        raise _refusal("", e) from e
+
+
+def _refusal(where: str, e: ValidationError) -> ConfigError:
+    return ConfigError("\n".join(where + _explain(error) for error in e.errors()))
 
 
 def _explain(error: Any) -> str:

@@ -1,0 +1,88 @@
+"""`sfa-am` on a state folder, without a server."""
+
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+from conftest import NOW
+
+from credentials import GID
+from sfa_am.cli import main
+from sfa_am.errors import Forbidden
+from sfa_am.slices.gate import Gate
+from sfa_am.store import Store
+
+
+@pytest.fixture
+def run(tmp_path):
+    def command(*arguments, code=0):
+        done = CliRunner().invoke(main, ["--state", str(tmp_path / "state"), *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return command
+
+
+def test_init_founds_an_installation_and_may_be_run_again(run, tmp_path):
+    run("init", "--authority", "example.org:lab")
+    state = tmp_path / "state"
+    gid = (state / "operator" / "operator.gid").read_bytes()
+    key = (state / "authority" / "root.key").read_bytes()
+    run("init")
+    assert (state / "authority" / "root.key").read_bytes() == key
+    assert GID.parse((state / "operator" / "operator.gid").read_bytes()).fingerprint == GID.parse(gid).fingerprint
+    assert str(GID.parse(gid).urn) == "urn:publicid:IDN+example.org:lab+user+operator"
+
+
+def test_keys_are_for_their_owner_only(run, tmp_path):
+    run("init")
+    state = tmp_path / "state"
+    assert {state.stat().st_mode & 0o777, (state / "authority").stat().st_mode & 0o777} == {0o700}
+    for path in [*(state / "authority").iterdir(), *(state / "operator").iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+def test_a_command_before_init_names_it(run):
+    assert "init` makes one" in run("status", code=1)
+
+
+def test_settings_given_to_init_are_checked(run):
+    assert "did you mean am_port?" in run("init", "--set", "server.am_prt=1", code=1)
+
+
+def test_trust_is_given_for_names_and_taken_away_without_a_restart(run, tmp_path, stranger):
+    run("init", "--authority", "plc")
+    store = Store.in_folder(tmp_path / "state")
+    gate = Gate(store)
+    document = stranger.credential()
+
+    def admitted(now):
+        gate.authorise_for_own_target(caller=stranger.alice.gid, documents=[document], operation="listnodes", now=now)
+
+    with pytest.raises(Forbidden, match="does not trust"):
+        admitted(NOW)
+    certificate = tmp_path / "root.pem"
+    certificate.write_text(stranger.root.pem)
+    assert stranger.root.fingerprint in run("trust", "add", str(certificate), "--yes")
+    admitted(NOW + timedelta(seconds=2))
+    assert "elsewhere" in run("trust", "list")
+    run("trust", "remove", stranger.root.fingerprint[:12])
+    with pytest.raises(Forbidden):
+        admitted(NOW + timedelta(seconds=4))
+    store.close()
+
+
+def test_names_that_are_none_are_refused_when_trust_is_given(run, tmp_path, stranger):
+    run("init")
+    certificate = tmp_path / "root.pem"
+    certificate.write_text(stranger.root.pem)
+    assert "authority" in run("trust", "add", str(certificate), "--names", "good, b ad", "--yes", code=1)
+    certificate.write_text("nonsense")
+    assert "certificate" in run("trust", "add", str(certificate), "--yes", code=1)
+
+
+def test_roles_are_changed_and_strangers_are_not_known(run):
+    run("init")
+    run("user", "role", "example.operator", "user")
+    assert "user" in run("user", "list")
+    assert "not registered" in run("user", "role", "example.nobody", "pi", code=1)
