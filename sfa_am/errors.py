@@ -57,12 +57,6 @@ class Forbidden(AMError):
     geni_code = 3
 
 
-class Expired(AMError):
-    """The slice or sliver named has expired."""
-
-    geni_code = 15
-
-
 class NotFound(AMError):
     """The slice or sliver named is not at this aggregate (SEARCHFAILED)."""
 
@@ -82,12 +76,6 @@ class Refused(AMError):
     """Against the operator's policy."""
 
     geni_code = 7
-
-
-class Busy(AMError):
-    """Temporarily locked by another call; try again."""
-
-    geni_code = 14
 
 
 # The researcher should wait for the operator.

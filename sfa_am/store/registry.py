@@ -43,11 +43,6 @@ def put_authority(tx: Connection, urn: URN, gid: str, *, now: datetime) -> None:
         tx.execute(insert(authority).values(urn=str(urn), gid=gid, created_at=now))
 
 
-def authorities(tx: Connection) -> Sequence[tuple[URN, str]]:
-    """All authorities with their certificates."""
-    return [(URN.parse(row.urn), row.gid) for row in tx.execute(select(authority).order_by(authority.c.urn))]
-
-
 # Names compare without case: what is stored beside the value is the folded key.
 
 

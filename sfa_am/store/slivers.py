@@ -173,13 +173,6 @@ def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...
     )
 
 
-def count(tx: Connection, slice_id: SliceId) -> int:
-    """How many slivers of a slice clients see."""
-    return tx.execute(
-        select(func.count()).select_from(sliver).where(sliver.c.slice_id == slice_id, sliver.c.allocation != GONE)
-    ).scalar_one()
-
-
 def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
     """Number of slivers by (allocation, seen), for `sfa-am status`."""
     rows = tx.execute(

@@ -1,54 +1,21 @@
-"""The ten calls: what they do, what they refuse, and that a refusal changes nothing."""
+"""The ten calls: the walk, who may, what each does and refuses."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from unit.am.small import GENI, OTHER_KEY, everything, request, used
 
-from backends.protocol import BackendError, Impossible, Unavailable
-from backends.simulated import SimulatedBackend
 from rspec import read_advertisement, read_manifest
-from sfa_am.config import Limits
 from sfa_am.errors import (
-    AlreadyExists,
     BadArgs,
-    BadVersion,
     Forbidden,
-    NotFeasible,
     NotFound,
     Refused,
     Unsupported,
 )
-from sfa_am.errors import Unavailable as AggregateUnavailable
 from sfa_am.slices.states import Allocation
 from sfa_am.store import schema
-
-OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFub3RoZXIgcHVibGljIGtleSBvZiBhIHRlc3Qh someone"
-GENI = 'xmlns="http://www.geni.net/resources/rspec/3" type="request"'
-
-
-def request(*elements):
-    return f"<rspec {GENI}>{''.join(elements)}</rspec>"
-
-
-def everything(am):
-    """All rows that a refused call must not have changed."""
-    tables = (schema.slice_, schema.sliver, schema.claim, schema.capacity, schema.operation, schema.event)
-    return [am.rows(table) for table in tables]
-
-
-def used(am, resource="slivers"):
-    return sum(row["used"] for row in am.rows(schema.capacity) if row["resource"] == resource)
-
-
-def claims_add_up(am):
-    held = {}
-    for row in am.rows(schema.claim):
-        held[row["resource"]] = held.get(row["resource"], 0) + row["amount"]
-    return all(held.get(row["resource"], 0) == row["used"] for row in am.rows(schema.capacity))
-
-
-# The walk
 
 
 def test_from_allocate_to_ready_to_gone(am):
@@ -126,130 +93,6 @@ def test_links_without_addresses_get_networks_that_do_not_overlap(am):
     assert len({i.mac for node in manifest.nodes for i in node.interfaces}) == 4
 
 
-# Refusals of Allocate: code, sentence, nothing changed
-
-
-@pytest.mark.parametrize(
-    ("text", "refusal", "says"),
-    [
-        ("", BadArgs, "not well-formed"),
-        ("<rspec", BadArgs, "not well-formed"),
-        ('<!DOCTYPE r [<!ENTITY a "b">]><rspec/>', BadArgs, "document type"),
-        ("<rspec/>", BadVersion, "GENI version 3 request is expected"),
-        (
-            '<rspec xmlns="http://www.protogeni.net/resources/rspec/2" type="request"/>',
-            BadVersion,
-            "ProtoGENI version 2",
-        ),
-        ('<rspec xmlns="http://www.geni.net/resources/rspec/3" type="manifest"/>', BadVersion, "type='manifest'"),
-        (request(), BadArgs, "names no node"),
-        (request("<node/>"), BadArgs, "line 1: a node has no client_id"),
-        (request('<node client_id="a"/>' * 2), BadArgs, "'a' is there already"),
-        (
-            request('<node client_id="a"><sliver_type name="quantum"/></node>'),
-            BadArgs,
-            "'quantum' is not offered.*container",
-        ),
-        (
-            request('<node client_id="a"><sliver_type name="container"><disk_image name="dos"/></sliver_type></node>'),
-            BadArgs,
-            "'dos' is not offered",
-        ),
-        (
-            request('<node client_id="a" component_id="urn:publicid:IDN+plc+node+nowhere"/>'),
-            BadArgs,
-            "not at this aggregate",
-        ),
-        (
-            request('<node client_id="a" component_id="urn:publicid:IDN+other+node+node1"/>'),
-            BadArgs,
-            "not at this aggregate",
-        ),
-        (
-            request('<node client_id="a" component_manager_id="urn:publicid:IDN+other+authority+cm"/>'),
-            BadArgs,
-            "bound to .*other.* no node is for this aggregate",
-        ),
-        (request('<node client_id="a" component_manager_id="nonsense"/>'), BadArgs, "not a URN"),
-        (request('<node client_id="a" exclusive="true"/>'), Unsupported, "exclusive"),
-        (
-            request('<node client_id="a"/><link client_id="l"><interface_ref client_id="a:0"/></link>'),
-            BadArgs,
-            "'a:0' is on no node",
-        ),
-        (
-            request('<node client_id="a"><interface client_id="i"><ip address="10.0.0.300"/></interface></node>'),
-            BadArgs,
-            "10.0.0.300",
-        ),
-        (
-            request(*(f'<node client_id="n{i}"><sliver_type name="container-large"/></node>' for i in range(40))),
-            NotFeasible,
-            "node 'n12'.*4096 MiB of memory needed, 2048 free",
-        ),
-        (request(*(f'<node client_id="n{i}"/>' for i in range(10_000))), NotFeasible, "10000 slivers.*1000"),
-    ],
-)
-def test_a_request_that_can_not_be_met_is_refused_and_changes_nothing(am, text, refusal, says):
-    before = everything(am)
-    with pytest.raises(refusal, match=says):
-        am.allocate(text)
-    assert everything(am) == before
-
-
-def test_the_part_of_a_request_for_other_aggregates_is_left_to_them(am):
-    other = '<node client_id="far" component_manager_id="urn:publicid:IDN+other+authority+cm"/>'
-    ours = '<node client_id="near" component_manager_id="urn:publicid:IDN+plc+authority+cm"/>'
-    assert [s.client_id for s in am.allocate(request(other, ours)).slivers] == ["near"]
-
-
-def test_a_link_to_another_aggregate_is_refused_by_name(am):
-    far = (
-        '<node client_id="far" component_manager_id="urn:publicid:IDN+other+authority+cm">'
-        '<interface client_id="far:0"/></node>'
-    )
-    near = '<node client_id="near"><interface client_id="near:0"/></node>'
-    link = '<link client_id="l"><interface_ref client_id="far:0"/><interface_ref client_id="near:0"/></link>'
-    with pytest.raises(Unsupported, match=r"'l'.*'far:0' at another aggregate"):
-        am.allocate(request(far, near, link))
-
-
-def test_allocating_the_same_again_is_refused_and_adding_to_the_slice_is_not(am):
-    am.allocate()
-    before = everything(am)
-    with pytest.raises(AlreadyExists, match="'cable', 'left', 'right'"):
-        am.allocate()
-    assert everything(am) == before
-    am.allocate(request('<node client_id="third"/>'))
-    assert set(am.states()) == {"left", "right", "cable", "third"}
-
-
-def test_a_slice_holds_no_more_than_its_limit_over_several_calls(make_aggregate):
-    am = make_aggregate(limits=Limits(slivers_per_slice=4))
-    am.allocate()
-    with pytest.raises(NotFeasible, match="has 3 here; one slice may hold 4"):
-        am.allocate(request('<node client_id="a"/>', '<node client_id="b"/>'))
-
-
-def test_nothing_is_placed_while_nothing_answers(am):
-    am.backend.is_away = True
-    am.sweep()
-    with pytest.raises(AggregateUnavailable, match="try again later"):
-        am.allocate()
-
-
-def test_the_last_place_is_sold_once_whoever_asks(make_aggregate):
-    am = make_aggregate(SimulatedBackend(capacity=2))
-    am.allocate()
-    with pytest.raises(NotFeasible, match="0 free"):
-        am.allocate(request('<node client_id="a"/>'))
-    assert used(am) == 2
-    assert claims_add_up(am)
-
-
-# Who may
-
-
 def test_nobody_learns_anything_without_a_credential_for_the_slice(am, stranger):
     am.allocate()
     sliver = str(am.status()[0].urn)
@@ -285,9 +128,6 @@ def test_one_good_credential_among_bad_ones_suffices(am):
     am.allocate()
     good = am.federation.credential(ends_at=am.now + timedelta(days=1))
     am.service.status(am.who(None, "nonsense", good), [str(am.slice_urn)], now=am.now)
-
-
-# Provision, Renew, actions, Delete, Shutdown
 
 
 def test_provision_before_allocate_finds_nothing(am):
@@ -440,103 +280,3 @@ def test_a_slice_that_was_shut_down_stands_still(am):
 def test_urns_that_name_no_slice_or_several_are_bad_arguments(am, urns):
     with pytest.raises(BadArgs):
         am.service.status(am.who(), urns, now=am.now)
-
-
-# What goes wrong underneath
-
-
-def test_an_allocated_sliver_is_gone_after_ten_minutes(am):
-    am.allocate()
-    am.wait(minutes=9, seconds=59)
-    assert am.expire() == 0
-    am.wait(seconds=1)
-    assert am.expire() == 3
-    assert used(am) == 0
-    with pytest.raises(NotFound):
-        am.status()
-
-
-def test_a_provisioned_sliver_is_removed_when_its_lease_ends(am):
-    am.allocate()
-    am.provision()
-    am.work()
-    am.wait(days=7)
-    assert am.expire() == 3
-    am.work()
-    assert am.backend.things == {}
-    assert used(am) == 0
-
-
-@pytest.mark.parametrize("action", ["geni_start", "geni_restart", "geni_reload"])
-def test_a_failure_is_tried_again_and_given_up_with_its_sentence_until_asked_for_anew(am, action):
-    am.allocate(request('<node client_id="a"/>'))
-    am.provision()
-    am.backend.failures = [BackendError("the disk is full")] * 5
-    for _ in range(5):
-        assert am.states() == {"a": "geni_configuring"}
-        am.work(1)
-        am.wait(minutes=2)
-    (state,) = am.status()
-    assert (state.operational.value, state.error) == ("geni_failed", "given up after 5 tries: the disk is full")
-    am.act(action)
-    am.work()
-    assert am.states() == {"a": "geni_ready"}
-
-
-def test_what_can_never_be_made_fails_at_once(am):
-    am.allocate(request('<node client_id="a"/>'))
-    am.provision()
-    am.backend.failures = [Impossible("no such thing")]
-    am.work()
-    assert [(s.operational.value, s.error) for s in am.status()] == [("geni_failed", "no such thing")]
-
-
-def test_a_foreign_exception_is_not_shown(am):
-    am.allocate(request('<node client_id="a"/>'))
-    am.provision()
-    am.backend.failures = [RuntimeError("password=hunter2")] * 5
-    for _ in range(5):
-        am.work(1)
-        am.wait(minutes=2)
-    (state,) = am.status()
-    assert "hunter2" not in state.error
-    assert "internal error" in state.error
-
-
-def test_a_backend_that_is_away_is_waited_for_without_giving_up(am):
-    am.allocate(request('<node client_id="a"/>'))
-    am.provision()
-    am.backend.failures = [Unavailable("nobody there")] * 50
-    for _ in range(50):
-        am.work(1)
-        am.wait(minutes=2)
-    am.work()
-    assert am.states() == {"a": "geni_ready"}
-
-
-def test_a_failed_removal_is_tried_until_it_works_and_holds_the_capacity(am):
-    am.allocate(request('<node client_id="a"/>'))
-    am.provision()
-    am.work()
-    am.delete()
-    am.backend.failures = [BackendError("busy")] * 20
-    for _ in range(20):
-        am.work(1)
-        assert used(am) == 1
-        am.wait(minutes=2)
-    am.work()
-    assert used(am) == 0
-
-
-def test_the_sweep_makes_again_what_vanished_and_removes_what_nobody_wants(am):
-    am.allocate()
-    am.provision()
-    am.work()
-    lost = next(iter(am.backend.things))
-    orphan = am.backend.things.pop(lost)
-    am.backend.things["orphan"] = replace(orphan, spec=replace(orphan.spec, sliver="orphan"))
-    assert am.sweep() == 1
-    am.work()
-    assert lost in am.backend.things
-    assert "orphan" not in am.backend.things
-    assert set(am.states().values()) == {"geni_ready"}

@@ -1,0 +1,27 @@
+"""Small requests, and what to look at after a call."""
+
+from sfa_am.store import schema
+
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFub3RoZXIgcHVibGljIGtleSBvZiBhIHRlc3Qh someone"
+GENI = 'xmlns="http://www.geni.net/resources/rspec/3" type="request"'
+
+
+def request(*elements):
+    return f"<rspec {GENI}>{''.join(elements)}</rspec>"
+
+
+def everything(am):
+    """All rows that a refused call must not have changed."""
+    tables = (schema.slice_, schema.sliver, schema.claim, schema.capacity, schema.operation, schema.event)
+    return [am.rows(table) for table in tables]
+
+
+def used(am, resource="slivers"):
+    return sum(row["used"] for row in am.rows(schema.capacity) if row["resource"] == resource)
+
+
+def claims_add_up(am):
+    held = {}
+    for row in am.rows(schema.claim):
+        held[row["resource"]] = held.get(row["resource"], 0) + row["amount"]
+    return all(held.get(row["resource"], 0) == row["used"] for row in am.rows(schema.capacity))
