@@ -88,6 +88,7 @@ class NativeBackend:
         )
         for sliver in self._journal.strays():
             self._journal.close(sliver)
+        self._links.remove_strays()
         machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
         self._rules.install(self._machines.guest(record) for record in machines)
         for record in machines:

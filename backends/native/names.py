@@ -55,9 +55,14 @@ class Names:
         """The host's end of a machine's interface; number 0 is the control interface."""
         return f"{self.control_ports}{_digest(sliver)}" if number == 0 else f"{self.tag}l{_digest(sliver)[:7]}{number}"
 
+    @property
+    def link_bridges(self) -> str:
+        """How the names of all links' bridges begin, and no others do."""
+        return f"{self.tag}b"
+
     def bridge(self, link: SliverId) -> str:
         """The bridge of a link."""
-        return f"{self.tag}b{_digest(link)}"
+        return f"{self.link_bridges}{_digest(link)}"
 
 
 def _digest(sliver: SliverId) -> str:

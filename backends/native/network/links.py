@@ -34,13 +34,26 @@ class LinkBridges:
     def remove_idle(self, links: Iterable[SliverId]) -> None:
         """Delete those of these bridges that nothing needs any more."""
         with self._lock:
-            records = self._journal.everything()
-            needed = set(records) | {
-                port.link
-                for record in records.values()
-                if isinstance(record.spec.shape, Machine)
-                for port in record.spec.shape.ports
-            }
+            needed = self._needed()
             for link in links:
                 if link not in needed:
                     bridge.remove(self.name(link))
+
+    def remove_strays(self) -> None:
+        """Delete bridges of links that nothing needs: what a removal left that was cut short after its record went."""
+        with self._lock:
+            needed = {self.name(link) for link in self._needed()}
+            for name in bridge.names_beginning(self._names.link_bridges):
+                if name not in needed:
+                    bridge.remove(name)
+
+    def _needed(self) -> set[SliverId]:
+        """Links that are there, and those that a machine has a port on."""
+        records = self._journal.everything()
+        ports = (
+            port
+            for record in records.values()
+            if isinstance(record.spec.shape, Machine)
+            for port in record.spec.shape.ports
+        )
+        return {*records, *(port.link for port in ports)}
