@@ -22,7 +22,7 @@ NETWORK = "100.69.0"
 
 def bare_loop() -> float:
     """Containers per minute, one after the other."""
-    image = ImageFolder(IMAGES).rootfs(DEBIAN_12.name)
+    image = ImageFolder(IMAGES).build(DEBIAN_12.name)
     folder = Path(tempfile.mkdtemp(prefix="sfa-bench-"))
     folder.chmod(0o711)
     _run("ip", "link", "add", BRIDGE, "type", "bridge")

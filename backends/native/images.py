@@ -71,11 +71,15 @@ class ImageFolder:
         """What can be asked for."""
         return (DEBIAN_12,)
 
-    def rootfs(self, name: str) -> Path:
-        """The files of an image. Raises Unavailable when it has not been built."""
-        rootfs = self._home(name) / "rootfs"
+    def edition(self, name: str) -> str:
+        """The newest edition of an image: what a disk that begins now begins from, and must stay with."""
+        return self._home(name).name
+
+    def rootfs(self, edition: str) -> Path:
+        """The files of an edition. Raises Unavailable when it is not here."""
+        rootfs = self._folder / edition / "rootfs"
         if not rootfs.is_dir():
-            raise Unavailable(f"image {name!r} is not ready here yet; try again in a minute")
+            raise Unavailable(f"image {edition!r} is not ready here yet; try again in a minute")
         return rootfs
 
     def is_ready(self, name: str) -> bool:
@@ -91,7 +95,7 @@ class ImageFolder:
         with self._one_builder():
             if not self.is_ready(name):
                 _build(self._home(name))
-        return self.rootfs(name)
+        return self.rootfs(self.edition(name))
 
     def _home(self, name: str) -> Path:
         return self._folder / f"{name}-{_recipe()}"

@@ -27,6 +27,7 @@ class Record:
     spec:     the newest wish seen
     slot:     number that its address, port and user numbers follow from; -1 for a link
     made:     generation that is done; 0 while the first is not
+    image:    edition of the image that its disk began from; empty while it has no disk
     restarts, reloads: how many of those asked for have been done
     started_with: digest of the container's settings at its last start; empty when it has not been started
     accounts_applied: names of the accounts last written into it
@@ -35,6 +36,7 @@ class Record:
     spec: SliverSpec
     slot: int = -1
     made: int = 0
+    image: str = ""
     restarts: int = 0
     reloads: int = 0
     started_with: str = ""

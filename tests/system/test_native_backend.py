@@ -15,9 +15,10 @@ from system.conftest import run_over_ssh
 
 from backends.conformance import Conformance, Quiet, until_settled
 from backends.native import create
+from backends.native import images as images_module
 from backends.native.cleanup import leftovers
 from backends.native.names import Names
-from backends.protocol import Account, Context, Machine, Port, Seen, Segment, SliceId, SliverId, SliverSpec
+from backends.protocol import Account, Context, Machine, Port, Seen, Segment, SliceId, SliverId, SliverSpec, Unavailable
 
 pytestmark = pytest.mark.needs("root", "lxc")
 
@@ -228,6 +229,7 @@ CHILD = """
     from datetime import datetime, UTC
     from ipaddress import ip_interface
     from backends.native import create
+from backends.native import images as images_module
     from backends.conformance import Quiet
     from backends.protocol import *
     state, images, what, steps = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -291,3 +293,14 @@ def test_killed_at_any_step_a_new_node_manager_comes_to_the_right_end(
         killed += 1
         step += 4 if os.environ.get("CI") is None and killed > 20 else 2
     assert killed >= 10
+
+
+def test_a_disk_stays_with_the_edition_of_the_image_it_began_from(backend, machine, shell, monkeypatch):
+    """An upgrade brings a new edition: machines that are there go on with theirs, also after a restart."""
+    spec = machine("one", "l1", "10.1.0.1")
+    shell(until_settled(backend, spec), "echo kept > note")
+    monkeypatch.setattr(images_module, "_recipe", lambda: "upgraded")
+    again = until_settled(backend, replace(spec, generation=2, restarts=1))
+    assert shell(again, "cat note") == "kept\n"
+    with pytest.raises(Unavailable, match="not ready"):
+        backend.converge(machine("two", "l1", "10.1.0.2"))

@@ -129,7 +129,7 @@ class Machines:
             container.stop(gracefully=False)
             disk.wipe()
             return self._journal.note(
-                record, reloads=spec.reloads, restarts=spec.restarts, started_with="", accounts_applied=()
+                record, reloads=spec.reloads, restarts=spec.restarts, image="", started_with="", accounts_applied=()
             )
         if spec.restarts > record.restarts:
             self._watch.end(spec.sliver)
@@ -149,14 +149,14 @@ class Machines:
                 return record
             self._watch.end(record.spec.sliver)
             container.stop(gracefully=True)
-        image = self._images.rootfs(machine.image)
-        if not disk.exists():
+        if not record.image or not disk.exists():
+            edition = self._images.edition(machine.image)
             layer = disk.make()
-            accounts.equip(layer, image, machine, self._settings.nameservers)
+            accounts.equip(layer, self._images.rootfs(edition), machine, self._settings.nameservers)
             layer.keep()
-            record = self._journal.note(record, accounts_applied=_account_names(machine))
+            record = self._journal.note(record, image=edition, accounts_applied=_account_names(machine))
         self._runtime.open(self._names.container(record.spec.sliver))
-        disk.mount(image)
+        disk.mount(self._images.rootfs(record.image))
         for port in machine.ports:
             self._links.ensure(port.link)
         reachable = self._rules.begin_to_add(self.guest(record))
