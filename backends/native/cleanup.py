@@ -3,7 +3,6 @@
 Everything we make carries the backend's tag (see `names`), so it is found without any record of it.
 """
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from backends.native.node.container import Container
 from backends.native.node.disk import mounts_below, unmount
 from backends.native.runtime import Runtime
 from backends.native.settings import NativeSettings
+from backends.native.trees import delete_tree
 
 
 def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
@@ -57,8 +57,7 @@ def clean(state: Path) -> None:
     if tables_beginning(names.table):
         defaults = NativeSettings()
         Filter(names, defaults.control_network, defaults.publish_address, "").uninstall()
-    if (state / "slivers").is_dir():
-        shutil.rmtree(state / "slivers")
+    delete_tree(state / "slivers")
 
 
 def _entries(folder: Path) -> list[Path]:

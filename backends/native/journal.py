@@ -6,7 +6,6 @@ what they say of the world is checked against the world before anything is done.
 """
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from backends.native.names import Names
+from backends.native.trees import delete_tree
 from backends.protocol import SliverId, SliverSpec, Unavailable
 
 _FILE = "record.json"
@@ -137,6 +137,6 @@ class Journal:
 
 def _delete(entry: Path) -> None:
     if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
+        delete_tree(entry)
     else:
         entry.unlink()

@@ -304,3 +304,10 @@ def test_a_disk_stays_with_the_edition_of_the_image_it_began_from(backend, machi
     assert shell(again, "cat note") == "kept\n"
     with pytest.raises(Unavailable, match="not ready"):
         backend.converge(machine("two", "l1", "10.1.0.2"))
+
+
+def test_a_disk_of_any_depth_is_deleted(backend, machine, shell, native_state):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    shell(a, "ln -s / root; perl -e 'for (1..3000) { mkdir q(d); chdir q(d) }'")
+    backend.remove(a.sliver)
+    assert leftovers(native_state, slivers_only=True) == []

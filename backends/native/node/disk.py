@@ -7,10 +7,10 @@ work    overlayfs' own                         rootfs  all together: what the ma
 import ctypes
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from backends.native.node.idmap import IdRanges
+from backends.native.trees import delete_tree
 from backends.protocol import Unavailable
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -51,8 +51,7 @@ class Disk:
         """
         self.wipe()
         fresh = self._folder / "fresh"
-        if fresh.exists():
-            shutil.rmtree(fresh)
+        delete_tree(fresh)
         return Layer(fresh, self.upper, self._ids.base(self._slot))
 
     def mount(self, image: Path) -> None:
@@ -79,8 +78,7 @@ class Disk:
         """Unmount and delete all layers."""
         self.unmount()
         for name in ("upper", "work"):
-            if (self._folder / name).exists():
-                shutil.rmtree(self._folder / name)
+            delete_tree(self._folder / name)
 
 
 class Layer:
