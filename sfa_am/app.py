@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -165,11 +166,18 @@ class Server(MultiService):
     def _listen(self, root: Any, port: int, tls: Any) -> None:
         server = self._config.server
         site: Any = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
-        kind = endpoints.TCP6ServerEndpoint if server.listen.version == 6 else endpoints.TCP4ServerEndpoint
-        plain = kind(self._reactor, port, backlog=_BACKLOG, interface=str(server.listen))
-        StreamServerEndpointService(
-            plain, TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
-        ).setServiceParent(self)
+        family = socket.AF_INET6 if server.listen.version == 6 else socket.AF_INET
+        # Listening here and now, not when the reactor runs: a port that is in use must be told before anything starts.
+        try:
+            listening = socket.create_server((str(server.listen), port), family=family, backlog=_BACKLOG)
+        except OSError as e:
+            raise ConfigError(
+                f"can't listen on {server.listen} port {port} ({e.strerror}); "
+                "stop what uses it, or set other ports or another address in [server]"
+            ) from e
+        over_tls = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
+        adopted = endpoints.AdoptedStreamServerEndpoint(self._reactor, listening.detach(), family)
+        StreamServerEndpointService(adopted, over_tls).setServiceParent(self)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         """Run `work` in a thread, again and again; what it raises is logged and the next turn comes."""

@@ -54,6 +54,13 @@ class RunningServer:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def sfa_am_fails(self, *arguments: str) -> str:
+        command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
     def start(self) -> None:
         with self.log.open("ab") as log:
             command = [PROGRAMS / "sfa-am", "--state", self.state, "serve"]

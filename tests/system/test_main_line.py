@@ -280,6 +280,13 @@ def test_a_request_number_leads_from_the_reply_to_the_log(server):
     assert f'"request": "{number}"' in server.log.read_text()
 
 
+def test_a_second_server_says_what_is_in_its_way(server, images, tmp_path):
+    same_folder = server.sfa_am_fails("serve")
+    assert "is in use by another server" in same_folder
+    other = RunningServer(tmp_path, images, **{"server.am_port": str(server.am_port)})
+    assert f"can't listen on 127.0.0.1 port {server.am_port}" in other.sfa_am_fails("serve")
+
+
 # Crashes
 
 
