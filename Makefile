@@ -4,15 +4,17 @@ STATE ?= state
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
+LOCK := .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 .PHONY: help setup setup-dev demo serve test lint format bench docs lock clean distclean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:
+setup: ## install what the server and the demo need; the other targets do it by themselves
 	@deploy/setup.sh run
 
-setup-dev:
+setup-dev: ## also install what tests, lint and benchmarks need
 	@deploy/setup.sh dev
 
 demo: setup ## from nothing to two containers one can log in to, and back (KEEP=1 leaves them running)
@@ -43,13 +45,12 @@ docs: setup-dev ## print the generated pages of docs/reference anew
 	@$(PYTHON) docs/generate.py
 
 lock: setup-dev ## write the lock files anew from pyproject.toml
-	@.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-header --allow-unsafe --extra native --output-file requirements.lock pyproject.toml
-	@.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --no-header --allow-unsafe --extra native --extra dev --output-file requirements-dev.lock pyproject.toml
+	@$(LOCK) --only-build-deps --build-deps-for editable --output-file requirements-build.lock pyproject.toml
+	@$(LOCK) --extra native --output-file requirements.lock pyproject.toml
+	@$(LOCK) --extra native --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## end what this checkout runs and remove its state; disk images stay
-	@if [ -x $(PYTHON) ]; then $(PYTHON) deploy/clean.py state .cache/demo/state; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) deploy/clean.py $(STATE) .cache/demo/state; fi
 
 distclean: clean ## also remove the virtual environment, disk images and all caches
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -16,6 +16,9 @@ def main(folders: list[str]) -> int:
     for folder in map(Path, folders):
         if not folder.is_dir():
             continue
+        if not (folder / "sfa-am.toml").is_file():
+            left.append(f"{folder} is no state folder of ours (it has no sfa-am.toml), so it is not removed")
+            continue
         _stop_server(folder)
         for backend in sorted((folder / "backends").glob("*")):
             clean(backend)

@@ -10,6 +10,7 @@ what=${1:-run}
 cache=.cache
 log=$cache/setup.log
 mkdir -p "$cache"
+: >"$log"
 
 run_packages=(lxc lxc-dev gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
 dev_packages=(xmlsec1 openssl shellcheck qemu-system-x86 busybox-static)
@@ -34,16 +35,16 @@ step() { # words, command...: run it quietly, say how long it took; show the end
 }
 
 missing_packages() {
-  local package
+  local installed package
+  installed=$(dpkg-query -W -f='${Package}=${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)
   for package in "${packages[@]}"; do
-    dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || printf '%s\n' "$package"
+    grep -qFx "$package=installed" <<<"$installed" || printf '%s\n' "$package"
   done
 }
 
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q
-  apt-get install -y -q --no-install-recommends "$@"
+  apt-get update -q && apt-get install -y -q --no-install-recommends "$@"
 }
 
 debian_packages() {
@@ -51,10 +52,10 @@ debian_packages() {
     say "set-up: this is not Debian; install what these packages hold yourself: ${packages[*]}"
     return
   fi
-  # The system's own Python comes without its headers and without venv; others bring both.
-  if [ "$(readlink -f "$(command -v python3)")" = "$(readlink -f /usr/bin/python3)" ]; then
-    packages+=(python3-dev python3-venv)
-  fi
+  # Debian's own Python comes without its headers and without venv; others bring both.
+  case $python in
+    /usr/bin/*) packages+=(python3-dev python3-venv) ;;
+  esac
   local missing
   mapfile -t missing < <(missing_packages)
   [ ${#missing[@]} -eq 0 ] && return
@@ -68,19 +69,32 @@ debian_packages() {
 
 python_packages() {
   local stamp=.venv/.$what-stamp digest
-  digest=$(cat "$lock" pyproject.toml "$0" | sha256sum; readlink -f "$(command -v python3)")
+  digest=$(cat requirements-build.lock "$lock" pyproject.toml "$0" | sha256sum; printf '%s' "$python")
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ] && return
-  [ -x .venv/bin/python ] || step "made the virtual environment .venv" python3 -m venv .venv
-  step "installed the Python packages of $lock" \
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-  step "installed this project into .venv" \
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+  # One that was begun and never finished, or that belongs to a Python since replaced, is no use.
+  if [ "$(readlink -f .venv/bin/python)" != "$python" ] || ! .venv/bin/python -m pip --version &>/dev/null; then
+    step "made the virtual environment .venv" "$python" -m venv --clear .venv
+  fi
+  # What builds packages is pinned like the packages, so nothing is built in an environment fetched on the side.
+  step "installed the Python packages of $lock" install_locked
+  step "installed this project into .venv" install_python --no-build-isolation --no-deps -e .
   printf '%s' "$digest" >"$stamp"
+}
+
+install_locked() {
+  install_python --require-hashes -r requirements-build.lock &&
+    install_python --no-build-isolation --require-hashes -r "$lock"
+}
+
+install_python() {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore "$@"
 }
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
   say "set-up: python3 3.11 or newer is needed" >&2
   exit 1
 fi
+# The interpreter itself, behind version managers and virtual environments.
+python=$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')
 debian_packages
 python_packages

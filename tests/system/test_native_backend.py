@@ -229,7 +229,6 @@ CHILD = """
     from datetime import datetime, UTC
     from ipaddress import ip_interface
     from backends.native import create
-from backends.native import images as images_module
     from backends.conformance import Quiet
     from backends.protocol import *
     state, images, what, steps = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
