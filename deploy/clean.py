@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from backends.native.cleanup import clean, leftovers
+from sfa_am.config import CONFIG_NAME
 
 
 def main(folders: list[str]) -> int:
@@ -16,8 +17,8 @@ def main(folders: list[str]) -> int:
     for folder in map(Path, folders):
         if not folder.is_dir():
             continue
-        if not (folder / "sfa-am.toml").is_file():
-            left.append(f"{folder} is no state folder of ours (it has no sfa-am.toml), so it is not removed")
+        if not (folder / CONFIG_NAME).is_file():
+            left.append(f"{folder} is no state folder of ours (it has no {CONFIG_NAME}), so it is not removed")
             continue
         _stop_server(folder)
         for backend in sorted((folder / "backends").glob("*")):
