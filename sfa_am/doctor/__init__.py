@@ -1,7 +1,7 @@
 """What this host can do, found out by doing it: the examination behind `sfa-am doctor`."""
 
 from sfa_am.doctor.command import doctor
+from sfa_am.doctor.examination import examine
 from sfa_am.doctor.finding import Finding, Verdict
-from sfa_am.doctor.probes import examine
 
 __all__ = ["Finding", "Verdict", "doctor", "examine"]

@@ -2,17 +2,17 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from sfa_am.doctor.finding import Verdict
-from sfa_am.doctor.probes import examine
-
-_COLOURS = {Verdict.OK: "green", Verdict.LIMITED: "yellow", Verdict.MISSING: "red"}
+from sfa_am.doctor.examination import examine
+from sfa_am.doctor.finding import Finding, Verdict
 
 
 @click.command()
@@ -23,10 +23,21 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        table = Table("subject", "verdict", "found", "what to do", box=box.SIMPLE_HEAD, pad_edge=False)
-        for finding in findings:
-            colour = _COLOURS[finding.verdict] if finding.needed or finding.verdict is Verdict.OK else "yellow"
-            table.add_row(finding.subject, f"[{colour}]{finding.verdict}[/]", finding.says, finding.remedy)
-        Console().print(table)
-    if any(finding.needed and finding.verdict is Verdict.MISSING for finding in findings):
+        Console().print(table(findings))
+    if any(finding.stands_in_the_way for finding in findings):
         sys.exit(1)
+
+
+def table(findings: Iterable[Finding]) -> Table:
+    """For people: what stands in the way is red."""
+    shown = Table("subject", "verdict", "found", "what to do", box=box.SIMPLE_HEAD, pad_edge=False)
+    for finding in findings:
+        verdict = f"[{_colour(finding)}]{finding.verdict}[/]"
+        shown.add_row(finding.subject, verdict, escape(finding.says), escape(finding.remedy))
+    return shown
+
+
+def _colour(finding: Finding) -> str:
+    if finding.verdict is Verdict.OK:
+        return "green"
+    return "red" if finding.stands_in_the_way else "yellow"
