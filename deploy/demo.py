@@ -199,7 +199,8 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 def tidy() -> None:
     """Remove what an earlier demo left, and at the end this one."""
     if HOME.is_dir():
-        run(sys.executable, ROOT / "deploy" / "clean.py", STATE)
+        if (STATE / "sfa-am.toml").is_file():
+            run(sys.executable, ROOT / "deploy" / "clean.py", STATE)
         if BACKEND.is_dir():
             clean(BACKEND)
         shutil.rmtree(HOME)
