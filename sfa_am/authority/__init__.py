@@ -2,6 +2,7 @@
 
 from sfa_am.authority.founding import found
 from sfa_am.authority.keys import Authority
-from sfa_am.authority.registry import Record, Registry, Wanted
+from sfa_am.authority.records import Record, Wanted
+from sfa_am.authority.registry import Registry
 
 __all__ = ["Authority", "Record", "Registry", "Wanted", "found"]

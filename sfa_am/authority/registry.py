@@ -6,15 +6,15 @@ below it, one about oneself lets one look around and fetch credentials for what 
 """
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from credentials import GID, URN, Authorization, BadKey, BadName, check_slice_name, check_user_name
+from credentials import GID, URN, Authorization
 from credentials.keys import PublicKey, read_ssh_public_key
 from sfa_am.authority.keys import Authority
+from sfa_am.authority.records import PI, USER, Record, Wanted, check
 from sfa_am.config import Registry as RegistrySettings
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound, Unsupported
 from sfa_am.slices.gate import Gate
@@ -28,43 +28,6 @@ _SLICE_GID_FOR = timedelta(days=5 * 365)
 SLICE_PRIVILEGES = {"refresh": True, "embed": True, "bind": True, "control": True, "info": True}
 USER_PRIVILEGES = {"refresh": True, "resolve": True, "info": True}
 AUTHORITY_PRIVILEGES = {"authority": True, "sa": True}
-
-PI = "pi"
-USER = "user"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a client asks to be registered or changed; None leaves a field as it is.
-
-    keys:       SSH public keys; the first is the one the certificate binds
-    members:    URNs of a slice's members
-    expires_at: a slice's end
-    """
-
-    urn: URN
-    email: str | None = None
-    keys: tuple[str, ...] | None = None
-    role: str | None = None
-    description: str | None = None
-    members: tuple[URN, ...] | None = None
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """An authority, a member or a slice as clients are told of it. `gid`: PEM."""
-
-    urn: URN
-    gid: str
-    email: str = ""
-    keys: tuple[str, ...] = ()
-    role: str = ""
-    description: str = ""
-    members: tuple[URN, ...] = ()
-    expires_at: datetime | None = None
-    created_at: datetime | None = None
-    slices: tuple[URN, ...] = field(default=())
 
 
 class Registry:
@@ -89,12 +52,19 @@ class Registry:
     # Credentials
 
     def self_credential(self, caller: GID, urn: URN, *, now: datetime) -> str:
-        """A credential about oneself, for whoever proves the key that the record of `urn` binds."""
+        """A credential about oneself, for whoever proves the key that the record of `urn` binds.
+
+        A certificate in the last third of its life is made anew here: this is the one call that everybody makes now
+        and then, and that still works with a certificate that has ended.
+        """
         with self._store.reading() as tx:
-            member = registry.member_by_urn(tx, urn)
-        # One answer for both: strangers are not to learn who is registered.
-        if member is None or not GID.parse(member.gid).same_key(caller):
-            raise Forbidden(f"{urn} is not registered here with the key of your certificate")
+            member = _holder(tx, urn, caller)
+        if self._is_old(member.gid, now):
+            with self._store.transaction() as tx:
+                member = _holder(tx, urn, caller)  # again: somebody may have changed the key meanwhile
+                self._change_member(tx, member.urn, Wanted(urn=member.urn, keys=member.keys), now)
+                _write_down(tx, str(member.urn), "Update", member.urn, now)
+                member = _holder(tx, urn, caller)
         return self._credential(member.gid, member.gid, USER_PRIVILEGES, None, now)
 
     def credential(self, caller: GID, documents: Sequence[str], urn: URN, *, now: datetime) -> str:
@@ -175,6 +145,13 @@ class Registry:
             _write_down(tx, actor, "Register", wanted.urn, now)
         return gid
 
+    def set_key(self, urn: URN, key: str, *, actor: str, now: datetime) -> str:
+        """Make `key` a member's only one without a credential, for the operator. Returns the GID that binds it."""
+        with self._store.transaction() as tx:
+            self._change_member(tx, urn, Wanted(urn=urn, keys=(key,)), now)
+            _write_down(tx, actor, "Update", urn, now)
+            return self._member(tx, urn).gid
+
     def update(self, caller: GID, documents: Sequence[str], wanted: Wanted, *, now: datetime) -> None:
         """Change a member's keys or address, or a slice's members or end."""
         actor = self._may_change(caller, documents, wanted.urn, "update", now)
@@ -230,8 +207,7 @@ class Registry:
     def _record(self, tx: Connection, urn: URN) -> Record | None:
         if urn.type == "user":
             member = registry.member_by_urn(tx, urn)
-            mine = [one.urn for one in registry.slices(tx) if urn in one.members] if member else []
-            return _member_record(member, tuple(mine)) if member else None
+            return _member_record(member, registry.slices_of(tx, urn)) if member else None
         if urn.type == "slice":
             found = registry.slice_by_urn(tx, urn)
             return _slice_record(found) if found else None
@@ -240,17 +216,15 @@ class Registry:
         return None
 
     def _add_member(self, tx: Connection, wanted: Wanted, now: datetime) -> str:
-        _check_name(check_user_name, wanted.urn)
+        check(wanted)
         if registry.member_by_urn(tx, wanted.urn) is not None:
             raise AlreadyExists(f"{wanted.urn} is registered already")
-        if not wanted.email or "@" not in wanted.email:
+        if wanted.email is None:
             raise BadArgs(f"{wanted.urn} needs an email address")
-        if not wanted.keys:
+        if wanted.keys is None:
             raise BadArgs(f"{wanted.urn} needs a public key, RSA or ECDSA, for the certificate")
-        if wanted.role not in (None, USER, PI):
-            raise BadArgs(f"role {wanted.role!r:.40} is not known; known are {USER} and {PI}")
         identity = uuid.uuid4()
-        gid = self._member_gid(wanted.urn, _public_key(wanted.keys[0]), wanted.email, identity, now)
+        gid = self._member_gid(wanted.urn, read_ssh_public_key(wanted.keys[0]), wanted.email, identity, now)
         member = Member(
             urn=wanted.urn,
             uuid=str(identity),
@@ -268,33 +242,42 @@ class Registry:
         gid = self._authority.issuer.issue_gid(urn, key, lifetime=lifetime, now=now, email=email, uuid=identity)
         return gid.pem
 
+    def _is_old(self, gid: str, now: datetime) -> bool:
+        """Whether a member's certificate is in the last third of its life."""
+        return GID.parse(gid).not_after - now < timedelta(days=self._settings.user_days) / 3
+
     def _add_slice(self, tx: Connection, wanted: Wanted, now: datetime) -> str:
-        _check_name(check_slice_name, wanted.urn)
+        check(wanted)
         if registry.slice_by_urn(tx, wanted.urn) is not None:
             raise AlreadyExists(f"{wanted.urn} is registered already")
         ends_at = wanted.expires_at or now + timedelta(days=self._settings.slice_days)
-        if ends_at <= now:
-            raise BadArgs(f"the end of {wanted.urn} is past")
         identity = uuid.uuid4()
-        gid = self._authority.issuer.issue_gid(
-            wanted.urn, self._authority.issuer.key.public_key(), lifetime=_SLICE_GID_FOR, now=now, uuid=identity
-        )
+        gid = self._slice_gid(wanted.urn, identity, ends_at, now)
         new = RegisteredSlice(
             urn=wanted.urn,
             uuid=str(identity),
             description=wanted.description or "",
-            gid=gid.pem,
+            gid=gid,
             expires_at=ends_at,
             members=self._known(tx, wanted.members or ()),
             created_at=now,
         )
         registry.add_slice(tx, new, of=self.urn)
+        return gid
+
+    def _slice_gid(self, urn: URN, identity: uuid.UUID, ends_at: datetime, now: datetime) -> str:
+        """A certificate that names a slice until its end at least. Raises BadArgs when that is past, or too far."""
+        if ends_at <= now:
+            raise BadArgs(f"the end of {urn} is past")
+        key = self._authority.issuer.key.public_key()
+        gid = self._authority.issuer.issue_gid(urn, key, lifetime=_SLICE_GID_FOR, now=now, uuid=identity)
+        if ends_at > gid.not_after:
+            raise BadArgs(f"the end of {urn} is too far; {gid.not_after:%Y-%m-%dT%H:%M:%SZ} is possible")
         return gid.pem
 
     def _change_member(self, tx: Connection, actor: URN, wanted: Wanted, now: datetime) -> None:
-        member = registry.member_by_urn(tx, wanted.urn)
-        if member is None:
-            raise NotFound(f"{wanted.urn} is not registered here")
+        member = self._member(tx, wanted.urn)
+        check(wanted)
         if wanted.role is not None and wanted.role != member.role:
             changer = registry.member_by_urn(tx, actor)
             if changer is None or changer.role != PI:
@@ -303,43 +286,50 @@ class Registry:
         email = wanted.email or member.email
         if wanted.email is not None:
             registry.change_member(tx, wanted.urn, email=email)
-        if wanted.keys:
+        if wanted.keys is not None:
             registry.set_keys(tx, wanted.urn, wanted.keys)
-            if wanted.keys[0] != member.keys[0]:
-                gid = self._member_gid(member.urn, _public_key(wanted.keys[0]), email, uuid.UUID(member.uuid), now)
+            if wanted.keys[0] != member.keys[0] or self._is_old(member.gid, now):
+                key = read_ssh_public_key(wanted.keys[0])
+                gid = self._member_gid(member.urn, key, email, uuid.UUID(member.uuid), now)
                 registry.change_member(tx, wanted.urn, gid=gid)
 
     def _change_slice(self, tx: Connection, wanted: Wanted, now: datetime) -> None:
-        if registry.slice_by_urn(tx, wanted.urn) is None:
+        found = registry.slice_by_urn(tx, wanted.urn)
+        if found is None:
             raise NotFound(f"{wanted.urn} is not registered here")
+        check(wanted)
         if wanted.expires_at is not None:
             if wanted.expires_at <= now:
                 raise BadArgs(f"the new end of {wanted.urn} is past")
-            registry.change_slice(tx, wanted.urn, expires_at=wanted.expires_at)
+            gid = found.gid
+            if wanted.expires_at > GID.parse(gid).not_after:
+                gid = self._slice_gid(found.urn, uuid.UUID(found.uuid), wanted.expires_at, now)
+            registry.change_slice(tx, wanted.urn, expires_at=wanted.expires_at, gid=gid)
         if wanted.description is not None:
             registry.change_slice(tx, wanted.urn, description=wanted.description)
         if wanted.members is not None:
             registry.set_slice_members(tx, wanted.urn, self._known(tx, wanted.members))
 
+    def _member(self, tx: Connection, urn: URN) -> Member:
+        member = registry.member_by_urn(tx, urn)
+        if member is None:
+            raise NotFound(f"{urn} is not registered here")
+        return member
+
     def _known(self, tx: Connection, people: Sequence[URN]) -> tuple[URN, ...]:
         """Raises BadArgs naming those who are not registered: a name with a typing error must not vanish silently."""
         if strangers := [str(urn) for urn in people if registry.member_by_urn(tx, urn) is None]:
             raise BadArgs(f"not registered here: {', '.join(strangers)}")
-        return tuple(people)
+        return tuple(dict.fromkeys(people))
 
 
-def _check_name(check: Callable[[str], None], urn: URN) -> None:
-    try:
-        check(urn.name)
-    except BadName as e:
-        raise BadArgs(str(e)) from e
-
-
-def _public_key(line: str) -> PublicKey:
-    try:
-        return read_ssh_public_key(line)
-    except BadKey as e:
-        raise BadArgs(f"the first key goes into the certificate: {e}") from e
+def _holder(tx: Connection, urn: URN, caller: GID) -> Member:
+    """The member whose key the caller has proved."""
+    member = registry.member_by_urn(tx, urn)
+    # One answer for both: strangers are not to learn who is registered.
+    if member is None or not GID.parse(member.gid).same_key(caller):
+        raise Forbidden(f"{urn} is not registered here with the key of your certificate")
+    return member
 
 
 def _member_record(member: Member, slices: tuple[URN, ...]) -> Record:

@@ -35,7 +35,7 @@ _RESERVED = frozenset(
         "sshd",
     ]
 )
-_KEY = re.compile(
+OPENSSH_PUBLIC_KEY = re.compile(
     r"(ssh-rsa|ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
     r" [A-Za-z0-9+/]{40,16000}={0,3}( [^\r\n\x00]{0,512})?"
 )
@@ -86,7 +86,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _checked_key(key: str) -> str:
     key = key.strip()
-    if not _KEY.fullmatch(key):
+    if not OPENSSH_PUBLIC_KEY.fullmatch(key):
         raise BadArgs(
             f"geni_users: {key[:40]!r} does not begin like an OpenSSH public key; "
             "one line such as 'ssh-ed25519 AAAA... name' is needed, without options"

@@ -118,6 +118,17 @@ def slices(tx: Connection) -> Sequence[RegisteredSlice]:
     return _slices(tx, select(registered_slice).order_by(registered_slice.c.urn))
 
 
+def slices_of(tx: Connection, person: URN) -> tuple[URN, ...]:
+    """Names of the slices that a person is a member of."""
+    query = (
+        select(registered_slice.c.name)
+        .join(slice_member, slice_member.c.slice_urn == registered_slice.c.urn)
+        .where(slice_member.c.member_urn == _key(person))
+        .order_by(registered_slice.c.urn)
+    )
+    return tuple(URN.parse(name) for name in tx.execute(query).scalars())
+
+
 def change_slice(tx: Connection, urn: URN, **columns: object) -> None:
     """Set columns of a slice."""
     tx.execute(update(registered_slice).where(registered_slice.c.urn == _key(urn)).values(**columns))

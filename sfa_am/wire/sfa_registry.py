@@ -23,6 +23,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+MOST_NAMES = 200
+"""Resolved in one call; who wants more lists the authority."""
+
 
 class RegistryDoor(Door):
     """The registry's methods."""
@@ -78,7 +81,10 @@ class RegistryDoor(Door):
 
         def call() -> list[dict[str, Any]]:
             names, creds, _ = arguments.expect("Resolve", sent, ("xrns", "creds", "options"), optional=1)
-            urns = [urn for name in arguments.texts(names, "xrns") for urn in _possible(name)]
+            wanted = arguments.texts(names, "xrns")
+            if len(wanted) > MOST_NAMES:
+                raise BadArgs(f"{len(wanted)} names in one call; at most {MOST_NAMES} are resolved")
+            urns = [urn for name in wanted for urn in _possible(name)]
             records = self._registry.resolve(caller.gid, _documents(creds), urns, now=self._now())
             return [_record(record) for record in records]
 
@@ -119,7 +125,7 @@ class RegistryDoor(Door):
 
         def call() -> int:
             name, creds, kind = arguments.expect("Remove", sent, ("xrn", "creds", "type"))
-            urn = _urn(name, arguments.text(kind, "type"))
+            urn = _urn_of_type(name, arguments.text(kind, "type"))
             self._registry.remove(caller.gid, _documents(creds), urn, now=self._now())
             return 1
 
@@ -137,7 +143,7 @@ class RegistryDoor(Door):
 
 
 def _documents(value: object) -> tuple[str, ...]:
-    return arguments.credentials([value] if isinstance(value, str | dict) else value)
+    return arguments.credentials(value if isinstance(value, list) else [value])
 
 
 def _urn(value: object, kind: str) -> URN:
@@ -148,10 +154,19 @@ def _urn(value: object, kind: str) -> URN:
         raise BadArgs(f"{name!r:.100}: {e}") from e
 
 
+def _urn_of_type(value: object, kind: str) -> URN:
+    """As `_urn`, where a wrong guess would change or delete something else than was meant."""
+    urn = _urn(value, kind)
+    if urn.type != kind.partition("+")[0]:
+        raise BadArgs(f"{urn} is not of type {kind!r:.40}")
+    return urn
+
+
 def _possible(name: str) -> list[URN]:
-    if name.lower().startswith("urn:") or "." not in name:
-        return [_urn(name, "authority")]
-    return [_urn(name, kind) for kind in ("user", "slice", "authority")]
+    authority = _urn(name, "authority")
+    if name.lower().startswith("urn:") or len(authority.labels) < 2:
+        return [authority]
+    return [_urn(name, "user"), _urn(name, "slice"), authority]
 
 
 def _wanted(value: object) -> Wanted:
@@ -164,9 +179,9 @@ def _wanted(value: object) -> Wanted:
     people = _either(value, "reg-researchers", "researcher")
     expires = value.get("expires")
     return Wanted(
-        urn=_urn(name, kind),
+        urn=_urn_of_type(name, kind),
         email=_text(value, "email"),
-        keys=None if keys is None else tuple(arguments.texts(keys, "record.keys")),
+        keys=None if keys is None else tuple(key.strip() for key in arguments.texts(keys, "record.keys")),
         role=_text(value, "role"),
         description=_text(value, "description"),
         members=None

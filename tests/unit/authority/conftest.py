@@ -1,0 +1,69 @@
+"""A registry small enough to hold in hand."""
+
+import pytest
+from conftest import NOW
+
+from credentials import GID, URN, Issuer
+from credentials.keys import ssh_public_key
+from sfa_am.authority import Authority, Registry, Wanted
+from sfa_am.config import Registry as Settings
+from sfa_am.slices.gate import Gate
+from sfa_am.store import Store, registry, trust
+from sfa_am.store.trust import RootRow
+
+
+class Realm:
+    """A registry with a principal investigator `pi`, users `ann` and `bob`, and their keys."""
+
+    def __init__(self, folder, plc):
+        self.plc = plc
+        self.store = Store.in_folder(folder)
+        self.store.migrate()
+        with self.store.transaction() as tx:
+            registry.put_authority(tx, plc.root.urn, plc.root.pem, now=NOW)
+            root = RootRow(
+                fingerprint=plc.root.fingerprint,
+                gid=plc.root.pem,
+                names=("plc",),
+                legacy_sha1=False,
+                added_at=NOW,
+                added_by="test",
+            )
+            trust.put(tx, root)
+        authority = Authority(Issuer(plc.root, plc.root_key))
+        self.registry = Registry(self.store, Gate(self.store), authority, Settings())
+        self.gids = {}
+        self.keys = {"pi": plc.root_key, "ann": plc.alice.key, "bob": plc.bob.key}
+        for name, role in (("pi", "pi"), ("ann", "user"), ("bob", "user")):
+            wanted = Wanted(urn=self.user(name), email=f"{name}@x", keys=(self.public(name),), role=role)
+            self.gids[name] = GID.parse(self.registry.enter(wanted, actor="test", now=NOW))
+
+    def user(self, name):
+        return URN("plc", "user", name)
+
+    def slice(self, name="s1"):
+        return URN("plc", "slice", name)
+
+    def public(self, name):
+        return ssh_public_key(self.keys[name].public_key())
+
+    def own(self, name):
+        return self.registry.self_credential(self.gids[name], self.user(name), now=NOW)
+
+    def credential(self, name, urn):
+        return self.registry.credential(self.gids[name], [self.own(name)], urn, now=NOW)
+
+    def register(self, name, wanted, document=None):
+        document = document or self.credential("pi", self.registry.urn)
+        return self.registry.register(self.gids[name], [document], wanted, now=NOW)
+
+    def record(self, urn):
+        (found,) = self.registry.resolve(self.gids["pi"], [self.own("pi")], [urn], now=NOW)
+        return found
+
+
+@pytest.fixture
+def realm(tmp_path, plc):
+    made = Realm(tmp_path, plc)
+    yield made
+    made.store.close()
