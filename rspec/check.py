@@ -1,55 +1,43 @@
-"""What must hold across a request, beyond each element by itself. One pass, in the order of the document."""
+"""Judge an RSpec as a researcher would ask: is it good, and if not, what is wrong, where, and what would work?"""
 
-from collections.abc import Iterable
-from ipaddress import ip_address
+from dataclasses import dataclass
 
-from rspec.errors import Invalid
-from rspec.model import Interface, Link, Request
-
-
-def check(request: Request) -> None:
-    """Raises Invalid at the first thing that makes no sense."""
-    _unique("node", ((node.client_id, node.line) for node in request.nodes))
-    _unique("interface", ((i.client_id, i.line) for node in request.nodes for i in node.interfaces))
-    _unique("link", ((link.client_id, link.line) for link in request.links))
-    _distinct_kinds(request)
-    interfaces = {i.client_id: i for node in request.nodes for i in node.interfaces}
-    used: dict[str, str] = {}
-    for link in request.links:
-        _check_link(link, interfaces, used)
+from rspec import sense
+from rspec.document import parse, sort_of
+from rspec.errors import Problem, RSpecError
+from rspec.model import Request
+from rspec.read import read_parsed
+from rspec.schema import violations
 
 
-def _unique(what: str, named: Iterable[tuple[str, int]]) -> None:
-    lines: dict[str, int] = {}
-    for client_id, line in named:
-        if client_id in lines:
-            raise Invalid(f"line {line}: {what} {client_id!r} is there already, on line {lines[client_id]}")
-        lines[client_id] = line
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What `check` found.
+
+    type:     "request", "manifest" or "advertisement"; None when it isn't clear
+    version:  such as "GENI 3"; None likewise
+    problems: in the order of the document; empty when the document is good
+    """
+
+    type: str | None
+    version: str | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.problems
 
 
-def _distinct_kinds(request: Request) -> None:
-    """A node and a link become slivers of one slice, known by client_id: they need different ones."""
-    nodes = {node.client_id for node in request.nodes}
-    for link in request.links:
-        if link.client_id in nodes:
-            raise Invalid(f"line {link.line}: link {link.client_id!r} has the client_id of a node; use another")
-
-
-def _check_link(link: Link, interfaces: dict[str, Interface], used: dict[str, str]) -> None:
-    where = f"link {link.client_id!r} (line {link.line})"
-    if not link.interface_refs:
-        raise Invalid(f"{where} joins no interfaces; add <interface_ref client_id=.../> for each")
-    addresses: dict[object, str] = {}
-    for ref in link.interface_refs:
-        if ref not in interfaces:
-            raise Invalid(f"{where}: interface {ref!r} is on no node of the request")
-        if ref in used:
-            raise Invalid(
-                f"{where}: interface {ref!r} is on link {used[ref]!r} already; give the node another interface"
-            )
-        used[ref] = link.client_id
-        for address in interfaces[ref].addresses:
-            ip = ip_address(address.ip)
-            if ip in addresses:
-                raise Invalid(f"{where}: interfaces {addresses[ip]!r} and {ref!r} both have address {ip}")
-            addresses[ip] = ref
+def check(document: str | bytes) -> Report:
+    """Judge a document of any version and type, strictly. Raises nothing: what can't be read is a problem too."""
+    try:
+        root = parse(document)
+        sort = sort_of(root)
+    except RSpecError as e:
+        return Report(type=None, version=None, problems=e.problems)
+    problems = violations(root, sort)
+    if not problems and sort.type == "request":
+        request = read_parsed(root, sort)
+        problems = sense.problems(request) if isinstance(request, Request) else ()
+    return Report(type=sort.type, version=sort.name, problems=problems)

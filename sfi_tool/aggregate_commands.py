@@ -123,10 +123,16 @@ def resources(session: Session, as_rspec: bool, available: bool) -> None:
 
     rows = [
         (
-            node.component_name or node.component_id,
-            "yes" if node.available else "no",
-            "\n".join(node.sliver_types),
-            "\n".join(image.rpartition("+")[2] for image in node.images),
+            node.component_name or node.component_id or "",
+            "yes" if node.is_available else "no",
+            "\n".join(kind.name for kind in node.sliver_types),
+            "\n".join(
+                dict.fromkeys(
+                    (image.name or image.url or "").rpartition("+")[2]
+                    for kind in node.sliver_types
+                    for image in kind.disk_images
+                )
+            ),
         )
         for node in read_advertisement(advertisement).nodes
     ]
@@ -289,7 +295,7 @@ def ssh(session: Session, slice_name: str, node: str, command: tuple[str, ...]) 
         "-o",
         "LogLevel=ERROR",
         "-p",
-        str(login.port),
+        str(login.port or 22),
         f"{login.username}@{login.hostname}",
         *command,
     ]

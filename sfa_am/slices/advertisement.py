@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rspec import (
-    AdImage,
-    AdNode,
-    AdSliverType,
+    Advertisement,
+    Available,
+    DiskImage,
+    HardwareType,
+    Location,
+    Node,
     OpAction,
     OpState,
-    OpStateMachine,
+    OpStates,
     OpWait,
-    ad_node_fragment,
-    write_advertisement,
+    SliverType,
+    write,
 )
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.states import ACTIONS, LEADS_TO, Action, Operational
@@ -41,41 +44,47 @@ def advertisement_of(stocks: Sequence[Stock], identity: Identity, *, available_o
     """All that is offered; only what could take a sliver now when `available_only`."""
     nodes = [_node(stock, identity) for stock in stocks]
     kinds = dict.fromkeys(kind.name for stock in stocks for kind in stock.offer.sliver_types)
-    return write_advertisement(
-        [ad_node_fragment(node) for node in nodes if node.available or not available_only],
-        aggregate=identity.manager,
-        opstates=[_states(tuple(kinds))] if kinds else [],
-        generated=now,
-        expires=now + _GOOD_FOR,
+    return write(
+        Advertisement(
+            nodes=tuple(node for node in nodes if node.is_available or not available_only),
+            extensions=(_states(tuple(kinds), identity),) if kinds else (),
+            generated=now,
+            expires=now + _GOOD_FOR,
+        )
     )
 
 
-def _node(stock: Stock, identity: Identity) -> AdNode:
+def _node(stock: Stock, identity: Identity) -> Node:
     offer = stock.offer
     images = tuple(
-        AdImage(
+        DiskImage(
             name=str(identity.image(image.name)),
-            os=image.os,
-            version=image.version,
-            description=image.description,
-            default=number == 0,
+            os=image.os or None,
+            version=image.version or None,
+            description=image.description or None,
+            default="true" if number == 0 else None,
         )
         for number, image in enumerate(offer.images)
     )
-    return AdNode(
-        component_id=identity.component(offer.name),
-        component_manager_id=identity.manager,
+    locations: tuple[Location, ...] = ()
+    if offer.location is not None:
+        country, longitude, latitude = offer.location
+        locations = (Location(country=country, longitude=str(longitude), latitude=str(latitude)),)
+    return Node(
+        component_id=str(identity.component(offer.name)),
+        component_manager_id=str(identity.manager),
         component_name=offer.name,
         exclusive=False,
-        available=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types),
-        hardware_types=offer.hardware_types,
-        sliver_types=tuple(AdSliverType(name=kind.name, images=images) for kind in offer.sliver_types),
-        location=offer.location,
+        hardware_types=tuple(HardwareType(name=name) for name in offer.hardware_types),
+        sliver_types=tuple(SliverType(name=kind.name, disk_images=images) for kind in offer.sliver_types),
+        available=(Available(now=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types)),),
+        locations=locations,
     )
 
 
-def _states(kinds: tuple[str, ...]) -> OpStateMachine:
-    return OpStateMachine(
+def _states(kinds: tuple[str, ...], identity: Identity) -> OpStates:
+    return OpStates.of(
+        aggregate_manager_id=str(identity.manager),
         sliver_types=kinds,
         start=Operational.CONFIGURING.value,
         states=tuple(

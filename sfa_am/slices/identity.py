@@ -18,9 +18,10 @@ class Identity:
         """The component manager's URN, as written into advertisements and manifests."""
         return URN(authority=self.authority, type="authority", name="am")
 
-    def is_ours(self, manager: URN) -> bool:
-        """Whether an RSpec means us: tools write the last field as `am` or as `cm`."""
-        return manager.type == "authority" and manager.name in ("am", "cm") and self._same_authority(manager)
+    def is_ours(self, manager: str) -> bool:
+        """Whether a component manager in an RSpec means us: tools write its last field as `am` or as `cm`."""
+        urn = _urn_or_none(manager)
+        return urn is not None and urn.type == "authority" and urn.name in ("am", "cm") and self._same_authority(urn)
 
     def component(self, name: str) -> URN:
         """URN of an advertised node."""
@@ -30,9 +31,10 @@ class Identity:
         """URN of an interface of an advertised node."""
         return URN(authority=self.authority, type="interface", name=f"{component}:{name}")
 
-    def component_name(self, component: URN) -> str | None:
-        """The name of an advertised node, or None when the URN is not one of ours."""
-        return component.name if component.type == "node" and self._same_authority(component) else None
+    def component_name(self, component: str) -> str | None:
+        """The name of an advertised node by what an RSpec calls it, or None when that is no URN of ours."""
+        urn = _urn_or_none(component)
+        return urn.name if urn is not None and urn.type == "node" and self._same_authority(urn) else None
 
     def image(self, name: str) -> URN:
         """URN of a disk image."""
@@ -48,6 +50,13 @@ class Identity:
 
     def _same_authority(self, urn: URN) -> bool:
         return urn.authority.lower() == self.authority.lower()
+
+
+def _urn_or_none(text: str) -> URN | None:
+    try:
+        return URN.parse(text.strip())
+    except BadName:
+        return None
 
 
 def read_urn(text: str, what: str) -> URN:

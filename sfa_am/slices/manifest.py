@@ -1,76 +1,127 @@
 """From sliver rows to a manifest RSpec: what was asked for, with what was granted filled in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from backends.protocol import Machine
+from backends.protocol import Machine, Port
 from rspec import (
-    GrantedInterface,
-    GrantedLink,
-    GrantedNode,
-    LoginService,
-    LoginUser,
+    ComponentManager,
+    DiskImage,
+    Host,
+    Interface,
+    Ip,
+    Link,
+    Login,
+    Manifest,
     Node,
+    Services,
+    ServicesUser,
+    SliverType,
     read_link,
     read_node,
-    write_manifest,
+    write,
 )
 from sfa_am.slices.identity import Identity
 from sfa_am.store.slivers import SliverRow
 
+_NO_TAG = "any"
+"""The schema wants a tag of each link; there is none here that anybody could use."""
+
 
 def manifest_of(rows: Sequence[SliverRow], identity: Identity, *, now: datetime) -> str:
     """The manifest of these slivers; valid without any."""
-    nodes = [(row, read_node(row.source)) for row in rows if row.kind == "node"]
-    interfaces = {row.id: _interfaces(row, node, identity) for row, node in nodes}
-    by_client_id = {interface.client_id: interface for some in interfaces.values() for interface in some}
-    return write_manifest(
-        [_node(row, node, interfaces[row.id], identity) for row, node in nodes],
-        [_link(row, by_client_id, identity) for row in rows if row.kind == "link"],
-        generated=now,
-        expires=min((row.expires_at for row in rows), default=None),
-    )
-
-
-def _node(row: SliverRow, node: Node, interfaces: Sequence[GrantedInterface], identity: Identity) -> GrantedNode:
-    machine = _machine(row)
-    return GrantedNode(
-        request=node,
-        sliver_id=identity.sliver(row.id),
-        component_id=identity.component(row.offer),
-        component_manager_id=identity.manager,
-        component_name=row.offer,
-        sliver_type=machine.sliver_type,
-        disk_image=str(identity.image(machine.image)),
-        host=machine.hostname,
-        logins=[LoginService(username=lg.username, hostname=lg.hostname, port=lg.port) for lg in row.logins],
-        interfaces=interfaces,
-        users=[LoginUser(login=user.login, urn=user.urn, keys=user.keys) for user in row.users],
-    )
-
-
-def _interfaces(row: SliverRow, node: Node, identity: Identity) -> list[GrantedInterface]:
-    """The interfaces that are on a link; the n-th of the request is `eth<n>` of the machine."""
-    ports = {port.name: port for port in _machine(row).ports}
-    return [
-        GrantedInterface(
-            client_id=interface.client_id,
-            component_id=identity.interface(row.offer, port.name),
-            mac=port.mac,
-            addresses=port.addresses,
+    nodes = [_node(row, identity) for row in rows if row.kind == "node"]
+    component_ids = {one.client_id: one.component_id for node in nodes for one in node.interfaces}
+    links = [_link(row, component_ids, identity) for row in rows if row.kind == "link"]
+    return write(
+        Manifest(
+            nodes=tuple(nodes),
+            links=tuple(links),
+            generated=now,
+            expires=min((row.expires_at for row in rows), default=None),
         )
-        for number, interface in enumerate(node.interfaces, start=1)
-        if (port := ports.get(f"eth{number}")) is not None
-    ]
+    )
 
 
-def _link(row: SliverRow, interfaces: dict[str, GrantedInterface], identity: Identity) -> GrantedLink:
-    link = read_link(row.source)
-    return GrantedLink(
-        request=link,
-        sliver_id=identity.sliver(row.id),
-        component_manager_id=identity.manager,
-        interfaces=[interfaces[ref] for ref in link.interface_refs if ref in interfaces],
+def _node(row: SliverRow, identity: Identity) -> Node:
+    asked, machine = read_node(row.source), _machine(row)
+    ports = {port.name: port for port in machine.ports}
+    return replace(
+        asked,
+        sliver_id=str(identity.sliver(row.id)),
+        component_id=str(identity.component(row.offer)),
+        component_manager_id=str(identity.manager),
+        component_name=row.offer,
+        exclusive=False,
+        sliver_types=(_sliver_type(asked, machine, identity),),
+        hosts=(Host(name=machine.hostname),),
+        interfaces=tuple(
+            _interface(one, ports.get(f"eth{number}"), row, identity)
+            for number, one in enumerate(asked.interfaces, start=1)
+        ),
+        services=_services(asked, row),
+    )
+
+
+def _sliver_type(asked: Node, machine: Machine, identity: Identity) -> SliverType:
+    kinds = asked.sliver_types or (SliverType(name=machine.sliver_type),)
+    images = kinds[0].disk_images or (DiskImage(),)
+    image = replace(images[0], name=str(identity.image(machine.image)), url=None)
+    return replace(kinds[0], name=machine.sliver_type, disk_images=(image,))
+
+
+def _interface(asked: Interface, port: Port | None, row: SliverRow, identity: Identity) -> Interface:
+    """The n-th of the request is `eth<n>` of the machine, if it is on a link."""
+    if port is None:
+        return asked
+    return replace(
+        asked,
+        component_id=str(identity.interface(row.offer, port.name)),
+        sliver_id=str(identity.sliver(row.id)),
+        mac_address=port.mac,
+        ips=tuple(
+            Ip(
+                address=str(address.ip),
+                netmask=str(address.netmask) if address.version == 4 else str(address.network.prefixlen),
+                type=f"ipv{address.version}",
+            )
+            for address in port.addresses
+        ),
+    )
+
+
+def _services(asked: Node, row: SliverRow) -> tuple[Services, ...]:
+    """Those of the request, with the logins and accounts there are now instead of any that it named."""
+    logins = tuple(
+        Login(authentication="ssh-keys", hostname=one.hostname, port=one.port, username=one.username)
+        for one in row.logins
+    )
+    users = tuple(ServicesUser.of(user.login, user.urn, user.keys) for user in row.users)
+    if not (asked.services or logins or users):
+        return ()
+    first, *others = asked.services or (Services(),)
+    kept = [tuple(e for e in one.extensions if not isinstance(e, ServicesUser)) for one in (first, *others)]
+    return (
+        replace(first, logins=logins, extensions=(*kept[0], *users)),
+        *(replace(one, logins=(), extensions=extensions) for one, extensions in zip(others, kept[1:], strict=True)),
+    )
+
+
+def _link(row: SliverRow, component_ids: dict[str, str | None], identity: Identity) -> Link:
+    asked = read_link(row.source)
+    managers = asked.component_managers
+    if not any(identity.is_ours(manager.name) for manager in managers):
+        managers = (ComponentManager(name=str(identity.manager)), *managers)
+    return replace(
+        asked,
+        sliver_id=str(identity.sliver(row.id)),
+        vlantag=asked.vlantag or _NO_TAG,
+        component_managers=managers,
+        interface_refs=tuple(
+            replace(ref, component_id=component_ids.get(ref.client_id) or ref.component_id)
+            for ref in asked.interface_refs
+        ),
     )
 
 

@@ -7,11 +7,11 @@ backend each node goes where most is free. The plan is a proposal: the condition
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from backends.protocol import Machine, Offer, Port, Segment, SliverId, SliverType
-from rspec import Interface, Link, Node, Request
+from rspec import Interface, Link, Node, OpenFlow, Request, write_link, write_node
 from sfa_am.errors import BadArgs, NotFeasible, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
@@ -46,27 +46,32 @@ def own_part(request: Request, identity: Identity) -> Request:
     Tools send one request to every aggregate it names, so what is bound to another one is left to it. Raises BadArgs
     when nothing is for us, Unsupported when a link would lead from here to another aggregate.
     """
-    foreign = [n for n in request.nodes if n.component_manager_id and not identity.is_ours(n.component_manager_id)]
-    nodes = tuple(node for node in request.nodes if node not in foreign)
+    if (openflow := request.first(OpenFlow)) is not None:
+        raise Unsupported(f"{openflow.name} at the top of the request: OpenFlow is not offered here; leave it out")
+    managers = {node.component_manager_id for node in request.nodes} - {None, ""}
+    others = {manager for manager in managers if manager and not identity.is_ours(manager)}
+    foreign = [node for node in request.nodes if node.component_manager_id in others]
+    nodes = tuple(node for node in request.nodes if node.component_manager_id not in others)
     if not nodes:
         if foreign:
             raise BadArgs(
-                f"node {foreign[0].client_id!r} (line {foreign[0].line}) is bound to {foreign[0].component_manager_id} "
+                f"node {foreign[0].client_id!r} (line {foreign[0].line}) is bound to "
+                f"{foreign[0].component_manager_id!a:.200} "
                 f"and no node is for this aggregate, {identity.manager}"
             )
         raise BadArgs("the request names no node")
     theirs = {interface.client_id for node in foreign for interface in node.interfaces}
     links = []
     for link in request.links:
-        away = [ref for ref in link.interface_refs if ref in theirs]
+        away = [ref for ref in link.ends if ref in theirs]
         if not away:
             links.append(link)
-        elif len(away) < len(link.interface_refs):
+        elif len(away) < len(link.ends):
             raise Unsupported(
                 f"link {link.client_id!r} (line {link.line}) leads to interface {away[0]!r} at another aggregate; "
                 "links between aggregates are not offered here"
             )
-    return Request(nodes=nodes, links=tuple(links), extra=request.extra)
+    return replace(request, nodes=nodes, links=tuple(links))
 
 
 class Numbering(Protocol):
@@ -109,14 +114,14 @@ def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> 
     if node.component_id is not None:
         name = identity.component_name(node.component_id)
         if name is None or name not in {offer.name for offer in offers}:
-            raise BadArgs(f"{where}: component {node.component_id} is not at this aggregate; see ListResources")
+            raise BadArgs(f"{where}: component {node.component_id!a:.200} is not at this aggregate; see ListResources")
         offers = [offer for offer in offers if offer.name == name]
     if node.exclusive:
         raise Unsupported(f"{where}: exclusive nodes are not offered here; leave exclusive out or set it to false")
     _known(where, "sliver type", node.sliver_type, {t.name for offer in offers for t in offer.sliver_types})
     _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
     for hardware in node.hardware_types[:1]:
-        _known(where, "hardware type", hardware, {h for offer in offers for h in offer.hardware_types})
+        _known(where, "hardware type", hardware.name, {h for offer in offers for h in offer.hardware_types})
 
 
 def _known(where: str, what: str, name: str | None, known: set[str]) -> None:
@@ -144,7 +149,7 @@ def _joined(request: Request) -> list[list[Node]]:
         return name
 
     for link in request.links:
-        ends = [find(owner[ref]) for ref in link.interface_refs]
+        ends = [find(owner[ref]) for ref in link.ends]
         for other in ends[1:]:
             leader[find(other)] = find(ends[0])
     groups: dict[str, list[Node]] = defaultdict(list)
@@ -225,7 +230,7 @@ def _kinds(node: Node, stock: Stock, identity: Identity) -> list[SliverType]:
         return []
     if (image := _image_name(node)) and image not in {i.name for i in offer.images}:
         return []
-    if node.hardware_types and node.hardware_types[0] not in offer.hardware_types:
+    if node.hardware_types and node.hardware_types[0].name not in offer.hardware_types:
         return []
     if node.sliver_type is None:
         return list(offer.sliver_types[:1])
@@ -289,7 +294,7 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
         )
     owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
     for link in request.links:
-        first = home[owner[link.interface_refs[0]]].stock
+        first = home[owner[link.ends[0]]].stock
         slivers.append(_placed(link, "link", ids, first, Segment(capacity_kbps=_capacity(link))))
     return Plan(slivers=tuple(slivers), claims=tuple(claims))
 
@@ -301,7 +306,7 @@ def _placed(
         id=ids[item.client_id],
         kind=kind,
         client_id=item.client_id,
-        source=item.source,
+        source=write_node(item) if isinstance(item, Node) else write_link(item),
         backend=stock.backend,
         offer=stock.offer.name,
         shape=shape,
@@ -314,8 +319,8 @@ def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan
     plugged: dict[str, tuple[Link, int]] = {}
     given = {}
     for link in request.links:
-        given.update(addresses.complete([interfaces[ref] for ref in link.interface_refs]))
-        plugged.update({ref: (link, place_in_link) for place_in_link, ref in enumerate(link.interface_refs)})
+        given.update(addresses.complete([interfaces[ref] for ref in link.ends]))
+        plugged.update({ref: (link, place_in_link) for place_in_link, ref in enumerate(link.ends)})
     result: dict[str, list[Port]] = {}
     for node in request.nodes:
         result[node.client_id] = []
@@ -335,8 +340,7 @@ def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan
 
 
 def _capacity(link: Link) -> int | None:
-    wanted = [p.capacity_kbps for p in link.properties if p.capacity_kbps]
-    return max(wanted) if wanted else None
+    return max((asked for one in link.properties if (asked := one.capacity_kbps) is not None), default=None)
 
 
 def _hostnames(nodes: Iterable[Node]) -> dict[str, str]:

@@ -56,12 +56,13 @@ def test_what_happened_is_written_down_with_who_did_it(am):
 def test_the_advertisement_shows_what_is_free_and_how_slivers_behave(am):
     text = am.service.list_resources(am.who(), available_only=False, now=am.now)
     (node,) = read_advertisement(text).nodes
-    assert (node.available, node.sliver_types) == (True, ("container", "container-large"))
+    assert node.is_available
+    assert [kind.name for kind in node.sliver_types] == ["container", "container-large"]
     assert 'start="geni_configuring"' in text
     am.backend.is_away = True
     am.sweep()
     (node,) = read_advertisement(am.service.list_resources(am.who(), available_only=False, now=am.now)).nodes
-    assert not node.available
+    assert not node.is_available
     assert read_advertisement(am.service.list_resources(am.who(), available_only=True, now=am.now)).nodes == ()
 
 
