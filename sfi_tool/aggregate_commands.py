@@ -17,24 +17,6 @@ from sfi_tool.servers import Refusal
 pass_session = click.make_pass_decorator(Session)
 
 RSPEC_VERSION = {"type": "GENI", "version": "3"}
-EXAMPLE = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<!-- Two containers joined by a link. -->
-<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
-  <node client_id="left" exclusive="false">
-    <sliver_type name="container"/>
-    <interface client_id="left:if0"><ip address="10.0.1.1" netmask="255.255.255.0" type="ipv4"/></interface>
-  </node>
-  <node client_id="right" exclusive="false">
-    <sliver_type name="container"/>
-    <interface client_id="right:if0"><ip address="10.0.1.2" netmask="255.255.255.0" type="ipv4"/></interface>
-  </node>
-  <link client_id="cable">
-    <interface_ref client_id="left:if0"/>
-    <interface_ref client_id="right:if0"/>
-  </link>
-</rspec>
-"""
 _SETTLED = ("geni_ready", "geni_failed", "geni_notready")
 _POLL = 0.1
 _AGES = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -137,12 +119,6 @@ def resources(session: Session, as_rspec: bool, available: bool) -> None:
         for node in read_advertisement(advertisement).nodes
     ]
     output.table(("component", "free", "sliver types", "disk images"), rows)
-
-
-@click.command()
-def rspec() -> None:
-    """Print a small request to begin with: two containers and a link."""
-    click.echo(EXAMPLE, nl=False)
 
 
 @click.command()
@@ -305,7 +281,6 @@ def ssh(session: Session, slice_name: str, node: str, command: tuple[str, ...]) 
 COMMANDS: tuple[click.Command, ...] = (
     version,
     resources,
-    rspec,
     create,
     allocate,
     provision,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sfi_tool import aggregate_commands, registry_commands
+from sfi_tool import aggregate_commands, registry_commands, rspec_commands
 from sfi_tool.folder import DEFAULT, Folder
 from sfi_tool.identity import Session
 
@@ -28,7 +28,7 @@ def main(context: click.Context, path: Path) -> None:
         context.obj = Session(Folder.open(path))
 
 
-for command in (*registry_commands.COMMANDS, *aggregate_commands.COMMANDS):
+for command in (*registry_commands.COMMANDS, *aggregate_commands.COMMANDS, rspec_commands.rspec):
     main.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """What people see: tables and short lines; with --json what programs read."""
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         made.add_row(*row)
     Console(soft_wrap=False).print(made)
+
+
+def width() -> int:
+    """Characters on a line of what is printed to."""
+    return max(40, shutil.get_terminal_size().columns)
 
 
 def as_json(value: Any) -> None:

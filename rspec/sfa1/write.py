@@ -46,6 +46,8 @@ class _Writer:
                 self.lost.append(f"node {node.client_id!r}, which is bound to no component")
                 continue
             groups.setdefault(_hrn(node.component_manager_id), []).append(node)
+        if not groups:
+            self.lost.extend(f"link {link.client_id or link.component_id!r}" for link in document.links)
         for number, (name, nodes) in enumerate(groups.items()):
             inside = [self._defaults(nodes), *map(self._node, nodes)]
             if number == 0:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rspec import RSpecError, read_advertisement, read_manifest, read_request
 from sfa_am.wire.xmlrpc import Malformed, unmarshal
-from sfi_tool.aggregate_commands import EXAMPLE
+from sfi_tool.rspec_commands import EXAMPLE
 
 CALL = "<methodCall><methodName>a</methodName><params><param><value>x</value></param></params></methodCall>"
 
