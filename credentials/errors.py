@@ -13,6 +13,10 @@ class BadGID(CredentialError):
     """Not a certificate that can be read."""
 
 
+class BadCRL(CredentialError):
+    """Not a revocation list that can be read."""
+
+
 class BadKey(CredentialError):
     """Not a key of a kind that is used here."""
 

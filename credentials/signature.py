@@ -88,15 +88,24 @@ def canonical(element: etree._Element, *, exclusive: bool = False, comments: boo
 
 
 def _canonical(element: etree._Element, *, exclusive: bool, comments: bool) -> bytes:
-    apex = etree.Element(element.tag, nsmap=element.nsmap)  # type: ignore[arg-type]  # the stubs forget None
     inherited = [] if exclusive else _inherited(element)
+    if not inherited and None not in element.nsmap:
+        # lxml gives a subtree the namespaces it is in, and neither the attributes nor, below it, the default namespace.
+        return etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=comments)
+    return _canonical_apart(element, inherited, exclusive=exclusive, comments=comments)
+
+
+def _canonical_apart(
+    element: etree._Element, inherited: list[tuple[str, str]], *, exclusive: bool, comments: bool
+) -> bytes:
+    """Of a copy that carries what the element inherits."""
+    apex = etree.Element(element.tag, nsmap=element.nsmap)  # type: ignore[arg-type]  # the stubs forget None
     for name, value in (*inherited, *element.attrib.items()):
         apex.set(name, value)
     apex.text = element.text
     for child in element:
         apex.append(copy.deepcopy(child))
-    octets: bytes = etree.tostring(apex, method="c14n", exclusive=exclusive, with_comments=comments)
-    return octets
+    return etree.tostring(apex, method="c14n", exclusive=exclusive, with_comments=comments)
 
 
 def _inherited(element: etree._Element) -> list[tuple[str, str]]:
@@ -105,7 +114,7 @@ def _inherited(element: etree._Element) -> list[tuple[str, str]]:
     return [
         (str(name), str(value))
         for ancestor in ancestors
-        for name, value in ancestor.attrib.items()
+        for name, value in ancestor.items()
         if str(name).startswith(f"{{{XML}}}")
     ]
 
@@ -174,8 +183,8 @@ def _signer(signature: etree._Element, algorithm: str, message: bytes, value: by
         raise CredentialRefused("signature", f"a certificate of a signature can't be read: {e}") from e
     for number, gid in enumerate(gids):
         if _verifies(gid, algorithm, message, value):
-            others = [other.leaf for place, other in enumerate(gids) if place != number]
-            return GID((gid.leaf, *others))
+            others = [other.certificates[0] for place, other in enumerate(gids) if place != number]
+            return GID((gid.certificates[0], *others))
     raise CredentialRefused("signature", f"the signature was not made with the key of {gids[0]}")
 
 

@@ -159,11 +159,11 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
     # 6. What remains.
     roots = [root.gid.not_after for roots in rests_on for root in (roots.signer, roots.owner, roots.target)]
     certificates = [
-        certificate.not_valid_after_utc
+        certificate.not_after
         for statement in statements
         for gid in (statement.owner, statement.target, statement.signer)
-        for certificate in gid.chain
-        if certificate.not_valid_after_utc > now  # an expired one that nothing rests on must not end the others
+        for certificate in gid.certificates
+        if certificate.not_after > now  # an expired one that nothing rests on must not end the others
     ]
     expires_at = min(statement.expires_at for statement in statements)
     return _Examined(

@@ -1,0 +1,75 @@
+"""Certificate revocation lists: which serial numbers an authority has taken back (RFC 5280, section 5)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from credentials.errors import BadCRL, BadGID
+from credentials.gid import GID
+
+_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_HARMLESS = (x509.AuthorityKeyIdentifier, x509.CRLNumber, x509.IssuerAlternativeName, x509.FreshestCRL)
+
+
+@dataclass(frozen=True, eq=False)
+class CRL:
+    """A list as its authority signed it. Whose it is, `is_of` says; before that nothing in it counts."""
+
+    _list: x509.CertificateRevocationList
+
+    @classmethod
+    def parse(cls, document: bytes) -> "CRL":
+        """Read PEM or DER. Raises BadCRL: it can't be read, or covers a part only, as delta and indirect lists do."""
+        is_pem = document.lstrip().startswith(b"-----")
+        try:
+            crl = cls((x509.load_pem_x509_crl if is_pem else x509.load_der_x509_crl)(document))
+            critical = [one.oid.dotted_string for one in crl._list.extensions if _matters(one)]
+            len(crl._list)  # reads all of it
+        except _UNREADABLE as e:
+            raise BadCRL(f"a revocation list can't be read: {ascii(str(e))[1:-1]:.200}") from e
+        if critical:
+            raise BadCRL(
+                f"a revocation list with the extension {critical[0]} covers a part only; a whole one is expected"
+            )
+        return crl
+
+    @property
+    def issuer(self) -> bytes:
+        """The X.509 name of its authority in DER."""
+        return self._list.issuer.public_bytes()
+
+    @property
+    def issuer_name(self) -> str:
+        """The same in words."""
+        return ascii(self._list.issuer.rfc4514_string())[1:-1][:200]
+
+    @property
+    def next_update(self) -> datetime | None:
+        """When there will be a newer one, aware UTC, if it says."""
+        return self._list.next_update_utc
+
+    def is_of(self, authority: GID) -> bool:
+        """Whether this authority signed it, with a key that may sign such lists."""
+        if self.issuer != authority.subject or (authority.usage is not None and not authority.usage.crl_sign):
+            return False
+        return _is_signed(self._list, authority.leaf)
+
+    def revoked_at(self, certificate: x509.Certificate) -> datetime | None:
+        """When a certificate of the same authority was revoked; None when it was not."""
+        entry = self._list.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        return entry.revocation_date_utc if entry is not None else None
+
+
+def _matters(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    return extension.critical and not isinstance(extension.value, _HARMLESS)
+
+
+@lru_cache(maxsize=256)
+def _is_signed(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    try:
+        return crl.is_signature_valid(GID((authority,)).public_key)  # type: ignore[arg-type]  # other kinds raise
+    except (TypeError, ValueError, BadGID, UnsupportedAlgorithm):
+        return False
