@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from bench.row import Row, rates
-from credentials import URN, Issuer, Root, Trust, Verifier, gid, self_signed_root
+from credentials import GID, URN, Issuer, Root, Trust, Verifier, certificate, self_signed_root, signature
 from credentials import trust as trusting
-from credentials.credential import read
+from credentials.credential import parse
 
 _DSIG = "{http://www.w3.org/2000/09/xmldsig#}"
 
@@ -33,7 +33,8 @@ class _Case:
     def __init__(self, now: datetime) -> None:
         year = timedelta(days=365)
         root_key, authority_key, user_key = _key(), _key(), _key()
-        self.root = self_signed_root(URN("plc", "authority", "sa"), root_key, lifetime=year, now=now)
+        made = self_signed_root(URN("plc", "authority", "sa"), root_key, lifetime=year, now=now)
+        self.root = GID.parse(made.pem)
         top = Issuer(self.root, root_key)
         authority = Issuer(
             top.issue_gid(
@@ -68,33 +69,45 @@ def measure() -> list[Row]:
     credential = root.find("credential")
     assert info is not None
     assert credential is not None
-    signature = b"\0" * 256
+    wrong = b"\0" * 256
 
     def floor() -> None:
         etree.fromstring(octets)
         etree.tostring(credential, method="c14n")
         etree.tostring(info, method="c14n")
         with suppress(InvalidSignature):  # a bad one costs what a good one does
-            case.signer_key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+            case.signer_key.verify(wrong, message, padding.PKCS1v15(), hashes.SHA256())
 
     def anew() -> None:
-        gid.forget()
+        certificate.forget()
         trusting.forget()
         verify(Verifier(trust))
 
     def verify(verifier: Verifier) -> None:
         verifier.verify(case.document, caller=case.alice, target=case.slice, operation="createsliver", now=now)
 
-    floor_rate, signed, full, again, remembered = rates(
-        floor, lambda: read(octets), anew, lambda: verify(Verifier(trust)), lambda: verify(remembering)
+    def signed() -> None:
+        document = parse(octets)
+        credential, signatures = document.find("credential"), document.find("signatures")
+        assert credential is not None
+        assert signatures is not None
+        signature.check(signatures[0], credential)
+
+    def remembered() -> None:
+        # A copy, as each call brings one: its hash is part of the cost.
+        document = f"{case.document} "[:-1]
+        remembering.verify(document, caller=case.alice, target=case.slice, operation="createsliver", now=now)
+
+    floor_rate, signed_rate, full, again, remembered_rate = rates(
+        floor, signed, anew, lambda: verify(Verifier(trust)), remembered
     )
     words = "the least: parse, two canonical forms, one RSA check"
     process = _processes(case)
     return [
-        Row("credential: signature checked, statement read", signed, words, floor_rate, "per second", aim=1 / 1.25),
+        Row("credential: signature checked", signed_rate, words, floor_rate, "per second", aim=1 / 1.25),
         Row("credential: verified, nothing remembered", full, words, floor_rate, "per second", aim=1 / 4),
         Row("credential: verified, certificates remembered", again, words, floor_rate, "per second"),
-        Row("credential: verified, remembered", remembered, words, floor_rate, "per second", aim=20),
+        Row("credential: verified, remembered", remembered_rate, words, floor_rate, "per second", aim=20),
         Row("credential: verified, nothing remembered", full, "one xmlsec1 process", process, "per second", aim=40),
     ]
 

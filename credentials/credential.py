@@ -5,6 +5,7 @@ whom it says, and no more: whether the signers may be believed, and what the sta
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -63,7 +64,7 @@ def read(document: bytes | str) -> tuple[UnverifiedStatement, ...]:
 def unverified_target(document: bytes | str) -> URN | None:
     """What a credential says it is about, unchecked: to choose among credentials, never to allow anything."""
     element = _chain(parse(document))[0]
-    return _gid(element, "target_gid").urn
+    return _Fields(element).gid("target_gid").urn
 
 
 def _parser() -> etree.XMLParser:
@@ -91,6 +92,11 @@ def parse(document: bytes | str) -> etree._Element:
     # Without a declaration there are no entities either but the five that every document has.
     if root.getroottree().docinfo.internalDTD is not None:
         raise CredentialRefused("parse", "document type declarations are not accepted in credentials")
+    _check_size(root)
+    return root
+
+
+def _check_size(root: etree._Element) -> None:
     if cast(float, _NODES(root)) > MOST_ELEMENTS:
         raise CredentialRefused("parse", f"the credential has more than {MOST_ELEMENTS} elements")
     if _HAS_MANY_ATTRIBUTES(root):
@@ -98,11 +104,10 @@ def parse(document: bytes | str) -> etree._Element:
     namespaces = etree.iterwalk(root, events=("start-ns",))
     if any(number > MOST_NAMESPACES for number, _ in enumerate(namespaces, start=1)):
         raise CredentialRefused("parse", f"the credential declares more than {MOST_NAMESPACES} namespaces")
-    return root
 
 
 _NODES = etree.XPath("count(//node())")
-_HAS_MANY_ATTRIBUTES = etree.XPath(f"boolean(//*[count(@*) > {MOST_ATTRIBUTES}])")
+_HAS_MANY_ATTRIBUTES = etree.XPath(f"boolean(//*[@*[{MOST_ATTRIBUTES + 1}]])")
 _IDENTIFIERS = etree.XPath("//@xml:id", smart_strings=False)
 _CREDENTIALS = etree.XPath("count(//credential)")
 
@@ -146,38 +151,69 @@ def _statement(element: etree._Element, signatures: etree._Element) -> Unverifie
     identifier = element.get(XML_ID)
     if not identifier:
         raise CredentialRefused("parse", "a credential has no xml:id")
-    mine = [
-        one
-        for one in signatures.findall(f"{{{DSIG}}}Signature")
-        if (reference := one.find(f"{{{DSIG}}}SignedInfo/{{{DSIG}}}Reference")) is not None
-        and reference.get("URI") == f"#{identifier}"
-    ]
+    mine = [one for one in signatures.iterchildren(f"{{{DSIG}}}Signature") if _refers_to(one) == f"#{identifier}"]
     if len(mine) != 1:
         raise CredentialRefused("signature", f"credential {identifier!a:.80} has {len(mine)} signatures, not one")
     signed = signature.check(mine[0], element)
     # From here on only what was signed: the canonical bytes, read anew.
-    statement = etree.fromstring(signed.octets, _parser())
-    kind = _text(statement, "type")
+    statement = _Fields(etree.fromstring(signed.octets, _parser()))
+    kind = statement.text("type")
     if kind != "privilege":
         raise CredentialRefused("type", f"a credential of type privilege is expected, not {kind!a:.40}")
-    owner, target = _gid(statement, "owner_gid"), _gid(statement, "target_gid")
+    owner, target = statement.gid("owner_gid"), statement.gid("target_gid")
     _same_name(statement, "owner_urn", owner)
     _same_name(statement, "target_urn", target)
     return UnverifiedStatement(
         owner=owner,
         target=target,
-        expires_at=_moment(_text(statement, "expires")),
-        privileges=tuple(_privilege(one) for one in statement.findall("privileges/privilege")),
+        expires_at=_moment(statement.text("expires")),
+        privileges=tuple(_privilege(one) for one in statement.below("privileges", "privilege")),
         signer=signed.signer,
         is_sha1=signed.is_sha1,
-        serial=_text(statement, "serial"),
+        serial=statement.text("serial"),
     )
 
 
-def _same_name(statement: etree._Element, name: str, gid: GID) -> None:
+def _refers_to(one: etree._Element) -> str | None:
+    """What the first reference of a signature leads to."""
+    for info in one.iterchildren(f"{{{DSIG}}}SignedInfo"):
+        for reference in info.iterchildren(f"{{{DSIG}}}Reference"):
+            return reference.get("URI")
+    return None
+
+
+class _Fields:
+    """The children of an element by their names; each that is asked for is there once at most."""
+
+    def __init__(self, element: etree._Element) -> None:
+        self._children: dict[object, list[etree._Element]] = {}
+        for child in element:
+            self._children.setdefault(child.tag, []).append(child)
+
+    def text(self, name: str) -> str:
+        """What a child says, or "". Raises CredentialRefused: there are several."""
+        found = self._children.get(name, ())
+        if len(found) > 1:
+            raise CredentialRefused("parse", f"a credential has {len(found)} {name} elements")
+        return (found[0].text or "").strip() if found else ""
+
+    def gid(self, name: str) -> GID:
+        """The certificate in a child. Raises CredentialRefused."""
+        try:
+            return GID.parse(self.text(name))
+        except BadGID as e:
+            raise CredentialRefused("parse", f"{name} in the credential: {e}") from e
+
+    def below(self, name: str, child: str) -> Iterator[etree._Element]:
+        """The children of that name of all children of this."""
+        for one in self._children.get(name, ()):
+            yield from one.iterchildren(child)
+
+
+def _same_name(statement: _Fields, name: str, gid: GID) -> None:
     """The URN written beside a certificate is optional, and if there must be the certificate's."""
-    written = _text(statement, name)
-    if not written:
+    written = statement.text(name)
+    if not written or written == str(gid.urn):
         return
     try:
         agrees = URN.parse(written) == gid.urn
@@ -188,15 +224,11 @@ def _same_name(statement: etree._Element, name: str, gid: GID) -> None:
 
 
 def _privilege(element: etree._Element) -> Privilege:
-    may_delegate = _text(element, "can_delegate").lower() in ("true", "1")
-    return Privilege(_text(element, "name").lower(), may_delegate)
-
-
-def _gid(statement: etree._Element, name: str) -> GID:
-    try:
-        return GID.parse(_text(statement, name))
-    except BadGID as e:
-        raise CredentialRefused("parse", f"{name} in the credential: {e}") from e
+    said = [(child.tag, (child.text or "").strip().lower()) for child in element]
+    named = dict(said)
+    if len(named) < len(said):
+        raise CredentialRefused("parse", "a privilege says something twice")
+    return Privilege(named.get("name", ""), named.get("can_delegate", "") in ("true", "1"))
 
 
 def _moment(written: str) -> datetime:
@@ -206,13 +238,6 @@ def _moment(written: str) -> datetime:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError) as e:
         raise CredentialRefused("parse", f"expires {written!a:.40} in the credential is not a time") from e
-
-
-def _text(element: etree._Element, name: str) -> str:
-    found = element.findall(name)
-    if len(found) > 1:
-        raise CredentialRefused("parse", f"a credential has {len(found)} {name} elements")
-    return (found[0].text or "").strip() if found else ""
 
 
 def _local(element: etree._Element) -> str:

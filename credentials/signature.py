@@ -14,7 +14,6 @@ import binascii
 import copy
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -79,32 +78,30 @@ class Signed:
     is_sha1: bool
 
 
-def canonical(element: etree._Element, *, exclusive: bool = False, comments: bool = False) -> bytes:
-    """The canonical bytes of an element in its place in the document. Raises CredentialRefused: it has no such form."""
+def canonical(
+    element: etree._Element, *, exclusive: bool = False, comments: bool = False, consume: bool = False
+) -> bytes:
+    """The canonical bytes of an element in its place in the document.
+
+    consume: whether the element may be left without its children
+    Raises CredentialRefused: it has no such form.
+    """
     try:
-        return _canonical(element, exclusive=exclusive, comments=comments)
+        return _canonical(element, exclusive=exclusive, comments=comments, consume=consume)
     except (etree.C14NError, ValueError) as e:  # such as a namespace that is no absolute URI
         raise CredentialRefused("signature", "the credential has no canonical form: a namespace in it is odd") from e
 
 
-def _canonical(element: etree._Element, *, exclusive: bool, comments: bool) -> bytes:
+def _canonical(element: etree._Element, *, exclusive: bool, comments: bool, consume: bool) -> bytes:
     inherited = [] if exclusive else _inherited(element)
     if not inherited and None not in element.nsmap:
         # lxml gives a subtree the namespaces it is in, and neither the attributes nor, below it, the default namespace.
         return etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=comments)
-    return _canonical_apart(element, inherited, exclusive=exclusive, comments=comments)
-
-
-def _canonical_apart(
-    element: etree._Element, inherited: list[tuple[str, str]], *, exclusive: bool, comments: bool
-) -> bytes:
-    """Of a copy that carries what the element inherits."""
     apex = etree.Element(element.tag, nsmap=element.nsmap)  # type: ignore[arg-type]  # the stubs forget None
     for name, value in (*inherited, *element.attrib.items()):
         apex.set(name, value)
     apex.text = element.text
-    for child in element:
-        apex.append(copy.deepcopy(child))
+    apex.extend(list(element) if consume else [copy.deepcopy(child) for child in element])
     return etree.tostring(apex, method="c14n", exclusive=exclusive, with_comments=comments)
 
 
@@ -124,11 +121,14 @@ def check(signature: etree._Element, referenced: etree._Element) -> Signed:
 
     That the signer may be believed is not checked here.
     """
-    info = _only(signature, "SignedInfo")
-    algorithm = _algorithm(_only(info, "SignatureMethod"))
-    canonicalisation = _algorithm(_only(info, "CanonicalizationMethod"))
-    reference = _only(info, "Reference")
-    digest_algorithm = _algorithm(_only(reference, "DigestMethod"))
+    parts = _Parts(signature)
+    info = parts.only("SignedInfo")
+    said = _Parts(info)
+    algorithm = _algorithm(said.only("SignatureMethod"))
+    canonicalisation = _algorithm(said.only("CanonicalizationMethod"))
+    reference = said.only("Reference")
+    referred = _Parts(reference)
+    digest_algorithm = _algorithm(referred.only("DigestMethod"))
     # 1. Algorithms that we know; the key's kind follows from the algorithm, never from the document's KeyInfo.
     if algorithm not in _SIGNATURES:
         raise CredentialRefused("algorithm", f"signature algorithm {algorithm!a:.100} is not accepted")
@@ -143,12 +143,13 @@ def check(signature: etree._Element, referenced: etree._Element) -> Signed:
     # 3. The element's bytes are those that were signed.
     octets = _transformed(reference, referenced)
     digest = hashlib.new(_DIGESTS[digest_algorithm], octets, usedforsecurity=False).digest()
-    if not hmac.compare_digest(digest, _base64(_only(reference, "DigestValue"))):
+    if not hmac.compare_digest(digest, _base64(referred.only("DigestValue"))):
         raise CredentialRefused("signature", f"credential {identifier!a:.100} was altered after it was signed")
     # 4. The key of a certificate that came along made the signature.
     exclusive, comments = _CANONICAL[canonicalisation]
-    message = canonical(info, exclusive=exclusive, comments=comments)
-    signer = _signer(signature, algorithm, message, _base64(_only(signature, "SignatureValue")))
+    # Last, since it takes the children away: copying them would take as long as all the rest of this.
+    message = canonical(info, exclusive=exclusive, comments=comments, consume=True)
+    signer = _signer(signature, algorithm, message, _base64(parts.only("SignatureValue")))
     return Signed(octets, signer, is_sha1=algorithm in _LEGACY or digest_algorithm in _LEGACY)
 
 
@@ -250,11 +251,20 @@ def _text(octets: bytes) -> str:
     return base64.b64encode(octets).decode()
 
 
-def _only(parent: etree._Element, name: str) -> etree._Element:
-    found = parent.findall(f"{{{DSIG}}}{name}")
-    if len(found) != 1:
-        raise CredentialRefused("signature", f"a signature has {len(found)} {name} elements where one is expected")
-    return found[0]
+class _Parts:
+    """The children of an element of a signature by name."""
+
+    def __init__(self, element: etree._Element) -> None:
+        self._found: dict[object, list[etree._Element]] = {}
+        for child in element:
+            self._found.setdefault(child.tag, []).append(child)
+
+    def only(self, name: str) -> etree._Element:
+        """The one child of that name. Raises CredentialRefused: there are none, or several."""
+        found = self._found.get(f"{{{DSIG}}}{name}", ())
+        if len(found) != 1:
+            raise CredentialRefused("signature", f"a signature has {len(found)} {name} elements where one is expected")
+        return found[0]
 
 
 def _algorithm(element: etree._Element) -> str:
@@ -263,6 +273,6 @@ def _algorithm(element: etree._Element) -> str:
 
 def _base64(element: etree._Element) -> bytes:
     try:
-        return base64.b64decode(re.sub(r"\s+", "", element.text or ""), validate=True)
+        return base64.b64decode("".join((element.text or "").split()), validate=True)
     except (binascii.Error, ValueError) as e:
         raise CredentialRefused("signature", "a signature holds something that is not base64") from e

@@ -15,9 +15,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from credentials.certificate import Certificate
 from credentials.crl import CRL
 from credentials.errors import GIDRefused
-from credentials.gid import GID, Certificate
+from credentials.gid import GID
 from credentials.urn import URN, authority_covers
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -108,7 +109,7 @@ class Trust:
             raise GIDRefused("expiry", f"certificate of {gid} expired {gid.not_after:%Y-%m-%dT%H:%M:%SZ}")
         if gid.not_before > now + CLOCK_SKEW:
             raise GIDRefused("expiry", f"certificate of {gid} is not valid before {gid.not_before:%Y-%m-%dT%H:%M:%SZ}")
-        if gid.fingerprint in self.revoked:
+        if self.revoked and gid.fingerprint in self.revoked:
             raise GIDRefused("revoked", f"certificate of {gid} was revoked")
         if gid.flaws:
             raise GIDRefused(
@@ -122,18 +123,18 @@ class Trust:
 
     def _roots_of(self, gid: GID) -> list[Root]:
         """The roots that the certificate is, or whose key signed it: several when a root was renewed with its key."""
-        if same := [root for root in self.roots if root.gid.fingerprint == gid.fingerprint]:
+        if same := [root for root in self.roots if root.gid.same_certificate(gid)]:
             return same
-        return [root for root in self.roots if root.gid.subject == gid.issued_by and _signed_by(gid, root.gid)]
+        return [root for root in self.roots if gid.may_be_issued_by(root.gid.subject) and _signed_by(gid, root.gid)]
 
     def _other_roots_of(self, gid: GID) -> list[Root]:
         """The roots whose key signed it, though its issuer field says otherwise: SFA tools don't compare the two."""
-        return [root for root in self.roots if root.gid.subject != gid.issued_by and _signed_by(gid, root.gid)]
+        return [root for root in self.roots if not gid.may_be_issued_by(root.gid.subject) and _signed_by(gid, root.gid)]
 
     def _first_that_vouches(self, roots: list[Root], path: list[GID], now: datetime) -> Root:
         refusals = []
         for root in roots:
-            whole = path if path[-1].fingerprint == root.gid.fingerprint else [*path, root.gid]
+            whole = path if path[-1].same_certificate(root.gid) else [*path, root.gid]
             try:
                 self._check_alone(root.gid, now)
                 for place, (below, above) in enumerate(pairwise(whole)):
@@ -157,7 +158,7 @@ class Trust:
             raise GIDRefused(
                 "chain", f"{above_name} allows {most} authorities below it (pathLength), not {authorities_below}"
             )
-        for crl in self._crls_of.get(above.subject, ()):  # type: ignore[attr-defined]
+        for crl in self._crls_of.get(above.subject, ()) if self.crls else ():  # type: ignore[attr-defined]
             if crl.is_of(above) and (at := crl.revoked_at(below.leaf)) is not None:
                 raise GIDRefused("revoked", f"certificate of {below_name} was revoked {at:%Y-%m-%dT%H:%M:%SZ}")
         algorithm = below.leaf.signature_hash_algorithm
@@ -176,7 +177,7 @@ class Trust:
 def _check_root(path: list[GID], root: Root) -> None:
     """Every name on the path is one that the operator lets the root vouch for."""
     for gid in path:
-        if gid.fingerprint != root.gid.fingerprint and not root.may_vouch_for(_name(gid)):
+        if not gid.same_certificate(root.gid) and not root.may_vouch_for(_name(gid)):
             allowed = ", ".join(root.names)
             raise GIDRefused("names", f"{_name(root.gid)} is trusted here for {allowed}, not for {_name(gid)}")
 

@@ -98,7 +98,11 @@ class URN:
         return self.authority.lower(), self.type, name
 
     def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, URN) else NotImplemented
+        if not isinstance(other, URN):
+            return NotImplemented
+        if (self.name, self.authority, self.type) == (other.name, other.authority, other.type):
+            return True
+        return self._key() == other._key()
 
     def __hash__(self) -> int:
         return hash(self._key())

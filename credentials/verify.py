@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import InitVar, dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 
 from credentials import credential
@@ -55,7 +56,7 @@ class Authorization:
         return any(permits(privilege.name, operation) for privilege in self.privileges)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Examined:
     """A credential that is genuine; whether it helps this caller is still open."""
 
@@ -65,16 +66,36 @@ class _Examined:
     privileges: frozenset[Privilege]
     expires_at: datetime
     good_until: datetime  # when a certificate or statement in it expires: it must be examined again then
+    digest: str
+
+    @cached_property
+    def authorization(self) -> Authorization:
+        """What it allows its owner, once they have shown to be the owner."""
+        return Authorization(
+            actor=self.owner_urn,
+            spoken_by=None,
+            target=self.target,
+            privileges=self.privileges,
+            expires_at=self.expires_at,
+            owner=self.owner,
+            digest=self.digest,
+            maker=_MAKER,
+        )
+
+    def permits(self, operation: str) -> bool:
+        """Whether its privileges allow an operation."""
+        return any(permits(privilege.name, operation) for privilege in self.privileges)
 
 
 class Verifier:
     """Verifies credentials against one set of roots, remembering the last ones it found genuine."""
 
-    def __init__(self, trust: Trust, *, remember: int = 4096) -> None:
-        """remember: how many genuine credentials are kept, each some kilobytes."""
+    def __init__(self, trust: Trust, *, remember: int = 32 * 1024 * 1024) -> None:
+        """remember: characters or bytes of genuine credentials that are kept, in all."""
         self._trust = trust
         self._most = remember
-        self._genuine: OrderedDict[str, _Examined] = OrderedDict()
+        self._size = 0
+        self._genuine: OrderedDict[bytes | str, _Examined] = OrderedDict()
         self._lock = threading.Lock()
 
     def verify(
@@ -90,9 +111,7 @@ class Verifier:
 
         Raises CredentialRefused with the first check that failed.
         """
-        octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
-        digest = hashlib.sha256(octets).hexdigest()
-        genuine = self._examined(document, digest, now)
+        genuine = self._examined(document, now)
         # 7. It was given to this caller: the handshake proved the owner's key.
         if not genuine.owner.same_key(caller):
             raise CredentialRefused(
@@ -102,33 +121,29 @@ class Verifier:
         if target is not None and genuine.target != target:
             raise CredentialRefused("target", f"the credential is about {genuine.target}, not about {target}")
         # 9. It allows this.
-        if not any(permits(privilege.name, operation) for privilege in genuine.privileges):
+        if not genuine.permits(operation):
             held = ", ".join(sorted(privilege.name for privilege in genuine.privileges)) or "none"
             raise CredentialRefused("privilege", f"its privileges ({held}) do not permit {operation}")
-        return Authorization(
-            actor=genuine.owner_urn,
-            spoken_by=None,
-            target=genuine.target,
-            privileges=genuine.privileges,
-            expires_at=genuine.expires_at,
-            owner=genuine.owner,
-            digest=digest,
-            maker=_MAKER,
-        )
+        return genuine.authorization
 
-    def _examined(self, document: bytes | str, digest: str, now: datetime) -> _Examined:
+    def _examined(self, document: bytes | str, now: datetime) -> _Examined:
+        # The document itself is the key: equal ones are the same, bit by bit, and finding out costs less than a digest.
         with self._lock:
-            known = self._genuine.get(digest)
+            known = self._genuine.get(document)
             if known is not None:
                 if now < known.good_until:
-                    self._genuine.move_to_end(digest)
+                    self._genuine.move_to_end(document)
                     return known
-                del self._genuine[digest]
+                del self._genuine[document]
+                self._size -= len(document)
         genuine = examine(document, self._trust, now=now)
         with self._lock:
-            self._genuine[digest] = genuine
-            while len(self._genuine) > self._most:
-                self._genuine.popitem(last=False)
+            if document not in self._genuine:
+                self._genuine[document] = genuine
+                self._size += len(document)
+            while self._size > self._most:
+                oldest, _ = self._genuine.popitem(last=False)
+                self._size -= len(oldest)
         return genuine
 
 
@@ -173,7 +188,13 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
         privileges=expanded(presented.privileges, target_urn),
         expires_at=expires_at,
         good_until=min([expires_at, *roots, *certificates]),
+        digest=_digest(document),
     )
+
+
+def _digest(document: bytes | str) -> str:
+    octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+    return hashlib.sha256(octets).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
