@@ -34,7 +34,7 @@ def as_svg(document: Document) -> str:
     key = _key(managers, left + 12, top + height + 8) if len(managers) > 1 else []
     joints = [_joint(joint, hub, places) for joint, hub in zip(topology.joints, hubs, strict=True)]
     boxes = [_box(machine, at, managers) for machine, at in zip(topology.machines, places, strict=True)]
-    size = f"{_n(left)} {_n(top)} {_n(width)} {_n(height + 22 * len(key))}"
+    size = f"{_n(left)} {_n(top)} {_n(width)} {_n(height + 22 * len(key) + 16 * bool(key))}"
     counted = f"{len(boxes)} node{'s' * (len(boxes) != 1)}, {len(joints)} link{'s' * (len(joints) != 1)}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" width="{_n(width)}" role="img" '
@@ -55,8 +55,8 @@ def _places(topology: Topology) -> list[Point]:
         return _spread(drawn)
     count = len(topology.machines)
     if count <= 2:
-        return [(number * (_WIDTH + 2 * _SPACE), 0.0) for number in range(count)]
-    radius = max(_WIDTH + _SPACE / 2, count * (_WIDTH + _SPACE / 2) / (2 * math.pi))
+        return [(number * (2 * _WIDTH + 2 * _SPACE), 0.0) for number in range(count)]
+    radius = max(1.9 * _WIDTH, count * (_WIDTH + _SPACE / 2) / (2 * math.pi))
     places: list[Point] = [(0.0, 0.0)] * count
     for number, machine in enumerate(_round(topology)):
         angle = 2 * math.pi * number / count - math.pi / 2
@@ -65,12 +65,12 @@ def _places(topology: Topology) -> list[Point]:
 
 
 def _spread(drawn: list[Point]) -> list[Point]:
-    """As drawn, enlarged until the closest two boxes don't touch."""
+    """As drawn, enlarged until there is a box's room between the closest two."""
     closest = min(
         (max(abs(a[0] - b[0]) / (_WIDTH + 12), abs(a[1] - b[1]) / (_HEIGHT + 12)) for a, b in _pairs(drawn)),
         default=1.0,
     )
-    grow = min(50.0, max(1.0, 1 / closest)) if closest > 0 else 1.0
+    grow = min(50.0, max(1.0, 2 / closest)) if closest > 0 else 1.0
     return [(x * grow, y * grow) for x, y in drawn]
 
 
@@ -115,7 +115,7 @@ def _box(machine: Machine, at: Point, managers: list[str]) -> str:
     x, y = at
     colour = _COLOURS[managers.index(machine.manager) % len(_COLOURS)]
     told = " ".join((machine.name, *machine.words, machine.manager))
-    words = f'<text x="{_n(x)}" y="{_n(y + 14)}" font-size="11">{_short(" · ".join(machine.words), 22)}</text>'
+    words = f'<text x="{_n(x)}" y="{_n(y + 14)}" font-size="11">{_short(" · ".join(machine.words), 20)}</text>'
     return (
         f"<g><title>{escape(told)}</title>"
         f'<rect x="{_n(x - _WIDTH / 2)}" y="{_n(y - _HEIGHT / 2)}" width="{_WIDTH}" height="{_HEIGHT}" rx="7" '

@@ -1,5 +1,6 @@
 """What of a document is drawn: machines, what joins them, and the words on them."""
 
+import re
 from dataclasses import dataclass
 
 from rspec.extensions.jfed import Drawn
@@ -49,7 +50,7 @@ def topology_of(document: Document) -> Topology:
 
 def _machine(node: Node) -> Machine:
     drawn = node.first(Drawn)
-    image = (node.disk_image or "").rpartition("+")[2] if node.client_id else ""
+    image = re.split(r"[+/]", node.disk_image or "")[-1] if node.client_id else ""
     words = (node.sliver_type or (node.hardware_types[0].name if node.hardware_types else ""), image)
     return Machine(
         name=plain(node.client_id or node.component_name or (node.component_id or "").rpartition("+")[2] or "?"),

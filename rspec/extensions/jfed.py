@@ -5,7 +5,7 @@ from typing import Self
 
 from lxml import etree
 
-from rspec.extensions.reading import local, number, source_of
+from rspec.extensions.reading import number, source_of
 from rspec.model import Extension
 from rspec.namespaces import CLIENT, JACKS, JFED, JFED_COMMAND, JFED_SSH_KEYS
 
@@ -58,19 +58,16 @@ class Site(Extension):
 
 @dataclass(frozen=True, kw_only=True)
 class SshKeys(Extension):
-    """At the top: keys of people who shall be able to log in, as ("urn", key lines); the urn may be empty."""
+    """At the top: SSH keys of a person who shall be able to log in. `user`: URN, or None."""
 
-    users: tuple[tuple[str, tuple[str, ...]], ...]
+    user: str | None
+    keys: tuple[str, ...]
 
     @classmethod
     def read(cls, element: etree._Element) -> Self:
-        """From <user-ssh-keys>, or from an <sshkey> by itself."""
-        people = [element] if local(element) == "user-ssh-keys" else []
-        keys = [
-            (person.get("user") or "", tuple((key.text or "").strip() for key in person.iterchildren(etree.Element)))
-            for person in people
-        ]
-        return cls(source=source_of(element), users=tuple(keys))
+        """From <user-ssh-keys>."""
+        keys = ((key.text or "").strip() for key in element.iterchildren(f"{{{JFED_SSH_KEYS}}}sshkey"))
+        return cls(source=source_of(element), user=element.get("user"), keys=tuple(keys))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,8 @@ class _Walk:
             if name[0] == "{":
                 if not rule.is_open and etree.QName(name).namespace != XSI:
                     yield Problem(line, f"{where} has the attribute {_prefixed(name)}, which can't be there")
+            elif rule.has_any_attribute and name not in rule.attributes:
+                continue
             elif name not in rule.attributes:
                 hint = _meant(name, rule.attributes, "{}")
                 yield Problem(

@@ -38,6 +38,7 @@ class Rule:
     one_of:         sets of attributes of which one must be there
     is_open:        whether elements and attributes of other namespaces may stand in it
     holds_anything: whether nothing at all is said of what is in it
+    has_any_attribute: whether attributes may have any name
     """
 
     attributes: dict[str, Attribute] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Rule:
     one_of: list[frozenset[str]] = field(default_factory=list)
     is_open: bool = False
     holds_anything: bool = False
+    has_any_attribute: bool = False
 
 
 def read_rules(path: Path) -> Mapping[str, Rule]:
@@ -85,6 +87,8 @@ class _Reader:
             kind = etree.QName(part).localname
             if kind == "attribute" and part.get("name"):
                 self._rule.attributes[str(part.get("name"))] = self._attribute(part, required)
+            elif kind == "attribute":
+                self._rule.has_any_attribute = True
             elif kind == "ref":
                 self._reference(str(part.get("name")), required)
             elif kind in ("optional", "choice"):

@@ -112,9 +112,12 @@ class _Writer:
         self.losses_of(node, where, Tag)
 
     def _sliver(self, kind: SliverType, where: str) -> str:
-        own = [one for one in kind.all(Tag) if one.scope != "slice"]
-        inside = [self._tag(one, where) for one in own]
-        inside += [f"        <initscript>{escape(one.name)}</initscript>\n" for one in kind.all(InitScript)]
+        inside = []
+        for one in kind.extensions:
+            if isinstance(one, InitScript):
+                inside.append(f"        <initscript>{escape(one.name)}</initscript>\n")
+            elif isinstance(one, Tag) and one.scope != "slice":
+                inside.append(self._tag(one, where))
         self.losses_of(kind, where, Tag, InitScript)
         return f"      <sliver>\n{''.join(inside)}      </sliver>\n" if inside else "      <sliver/>\n"
 
