@@ -40,6 +40,12 @@ class Element:
     extensions: tuple[Extension, ...] = ()
     line: int = field(default=0, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        """Forget what says nothing: it is found in the class, as the default. What is left is what is written."""
+        said = self.__dict__
+        for name in [name for name, value in said.items() if value in ((), None, getattr(type(self), name, None))]:
+            del said[name]
+
     def all(self, kind: type[E]) -> tuple[E, ...]:
         """Its extensions of one kind, such as `rspec.RoutableControlIp`."""
         return tuple(one for one in self.extensions if isinstance(one, kind))

@@ -29,22 +29,9 @@ class Form:
     children: Mapping[str, tuple[str, "Form"]]
 
     @cached_property
-    def defaults(self) -> Mapping[str, Any]:
-        """Field -> what it is when it isn't given; without those that must be."""
-        return {one.name: one.default for one in fields(self.kind) if one.default is not MISSING}
-
-    @cached_property
     def required(self) -> tuple[str, ...]:
         """The fields that must be given; all of them are text, or a truth."""
         return tuple(one.name for one in fields(self.kind) if one.default is MISSING)
-
-    @cached_property
-    def pieces(self) -> Mapping[str, Any]:
-        """Field -> how it is written: a form for children; for attributes whether "" counts, and what stands before."""
-        attributes = {
-            field: (self.defaults.get(field, None) != "", f' {name}="') for name, field in self.attributes.items()
-        }
-        return {**attributes, **dict(self.children.values())}
 
     @cached_property
     def typed(self) -> tuple[tuple[str, Callable[[str], Any]], ...]:

@@ -3,9 +3,12 @@
 What a value doesn't say is left out. Extensions and foreign attributes are written as they came.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from rspec import sfa1
@@ -15,9 +18,6 @@ from rspec.vocabulary import DOCUMENTS, LINK, NODE, Form
 
 _TYPES = {form.kind: kind for kind, form in DOCUMENTS.items()}
 _SCHEMAS = {"request": "request", "manifest": "manifest", "advertisement": "ad"}
-
-_RISKY = re.compile(r'[&<>"\t\n\r]')
-"""What can't stand in an attribute as it is; most values have none of it."""
 
 
 def write(document: Document, *, version: str = GENI3) -> str:
@@ -66,25 +66,66 @@ def _alone(element: Node | Link, form: Form) -> str:
 
 
 def _element(element: Element, form: Form) -> str:
-    outside = [f"<{form.tag}"]
-    inside: list[str] = []
-    pieces = form.pieces
-    for field, value in vars(element).items():
-        if value is None or value == () or (piece := pieces.get(field)) is None:
-            continue
-        if value.__class__ is tuple:
-            inside.extend([_element(child, piece) for child in value])
-        elif value.__class__ is str:
-            if value != "" or piece[0]:
-                outside.append(f'{piece[1]}{_escaped(value) if _RISKY.search(value) else value}"')
-        else:
-            outside.append(f'{piece[1]}{_written(value)}"')
-    if element.attributes:
-        outside.append(_foreign(element))
-    inside.extend([f"{extension.source}\n" for extension in element.extensions])
-    if inside:
-        return f"{''.join(outside)}>\n{''.join(inside)}</{form.tag}>\n"
-    return f"{''.join(outside)}/>\n"
+    said = element.__dict__
+    shape = _shape(form, tuple(said))
+    values = shape.values(said)
+    if shape.has_typed:
+        values = tuple([value if value.__class__ is str else _written(value) for value in values])
+    opening = shape.opening % values
+    # One look at the whole: most values have nothing in them that can't stand in an attribute as it is.
+    if "&" in opening or "<" in opening or not opening.isprintable() or opening.count('"') != shape.quotes:
+        opening = shape.opening % tuple(map(_escaped, values))
+    if shape.is_leaf:
+        return f"<{shape.tag}{opening}/>\n"
+    inside = ""
+    for field, below in shape.children:
+        for child in said[field]:
+            inside += _element(child, below)
+    if shape.has_foreign:
+        opening += _foreign(element)
+        inside += "".join([f"{extension.source}\n" for extension in element.extensions])
+    return f"<{shape.tag}{opening}>\n{inside}</{shape.tag}>\n" if inside else f"<{shape.tag}{opening}/>\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How elements are written that say the same things, each its own.
+
+    opening: the attributes, with %s for their values; `values`: gets these; `quotes`: how many are in it
+    """
+
+    tag: str
+    opening: str
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    quotes: int
+    has_typed: bool
+    children: tuple[tuple[str, Form], ...]
+    has_foreign: bool
+    is_leaf: bool
+
+
+@lru_cache(maxsize=1024)
+def _shape(form: Form, said: tuple[str, ...]) -> _Shape:
+    attributes = [(name, field) for name, field in form.attributes.items() if field in said]
+    typed = {field for field, _ in form.typed}
+    children = tuple((field, below) for field, below in form.children.values() if field in said)
+    has_foreign = "extensions" in said or "attributes" in said
+    return _Shape(
+        tag=form.tag,
+        opening="".join(f' {name}="%s"' for name, _ in attributes),
+        values=_getter([field for _, field in attributes]),
+        quotes=2 * len(attributes),
+        has_typed=any(field in typed for _, field in attributes),
+        children=children,
+        has_foreign=has_foreign,
+        is_leaf=not children and not has_foreign,
+    )
+
+
+def _getter(fields: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(fields) > 1:
+        return itemgetter(*fields)
+    return lambda said: tuple([said[field] for field in fields])
 
 
 def _foreign(element: Element) -> str:
