@@ -1,9 +1,11 @@
 """SFA and GENI names, certificates (GIDs) and credentials: bytes in, verdict out."""
 
+from credentials.abac import is_abac
 from credentials.errors import BadGID, BadKey, BadName, CredentialError, CredentialRefused, GIDRefused
 from credentials.gid import GID
 from credentials.issue import Issuer, self_signed_root, self_signed_user
 from credentials.privilege import Privilege
+from credentials.speaks_for import SpeaksFor
 from credentials.trust import Root, Trust
 from credentials.urn import URN, check_slice_name, check_user_name
 from credentials.verify import Authorization, Verifier
@@ -21,10 +23,12 @@ __all__ = [
     "Issuer",
     "Privilege",
     "Root",
+    "SpeaksFor",
     "Trust",
     "Verifier",
     "check_slice_name",
     "check_user_name",
+    "is_abac",
     "self_signed_root",
     "self_signed_user",
 ]

@@ -16,7 +16,7 @@ from credentials import signature
 from credentials.errors import BadGID, BadName, CredentialRefused
 from credentials.gid import GID
 from credentials.privilege import Privilege
-from credentials.signature import DSIG, XML_ID
+from credentials.signature import DSIG, XML_ID, Signed
 from credentials.urn import URN
 
 LARGEST = 1024 * 1024
@@ -53,12 +53,20 @@ def read(document: bytes | str) -> tuple[UnverifiedStatement, ...]:
 
     Every one has a signature that covers it. Raises CredentialRefused ("parse", "signature", "algorithm").
     """
+    return tuple(map(_statement, signed_elements(document)))
+
+
+def signed_elements(document: bytes | str) -> list[Signed]:
+    """What the signatures of a credential of any type cover: the one presented first, then those it was delegated from.
+
+    Raises CredentialRefused ("parse", "signature", "algorithm").
+    """
     root = parse(document)
     elements = _chain(root)
     signatures = root.find("signatures")
     if signatures is None:
         raise CredentialRefused("signature", "the credential is not signed")
-    return tuple(_statement(element, signatures) for element in elements)
+    return [_signed(element, signatures) for element in elements]
 
 
 def unverified_target(document: bytes | str) -> URN | None:
@@ -147,14 +155,17 @@ def _parent(element: etree._Element) -> etree._Element | None:
     return parents[0].find("credential")
 
 
-def _statement(element: etree._Element, signatures: etree._Element) -> UnverifiedStatement:
+def _signed(element: etree._Element, signatures: etree._Element) -> Signed:
     identifier = element.get(XML_ID)
     if not identifier:
         raise CredentialRefused("parse", "a credential has no xml:id")
     mine = [one for one in signatures.iterchildren(f"{{{DSIG}}}Signature") if _refers_to(one) == f"#{identifier}"]
     if len(mine) != 1:
         raise CredentialRefused("signature", f"credential {identifier!a:.80} has {len(mine)} signatures, not one")
-    signed = signature.check(mine[0], element)
+    return signature.check(mine[0], element)
+
+
+def _statement(signed: Signed) -> UnverifiedStatement:
     # From here on only what was signed: the canonical bytes, read anew.
     statement = _Fields(etree.fromstring(signed.octets, _parser()))
     kind = statement.text("type")
@@ -166,7 +177,7 @@ def _statement(element: etree._Element, signatures: etree._Element) -> Unverifie
     return UnverifiedStatement(
         owner=owner,
         target=target,
-        expires_at=_moment(statement.text("expires")),
+        expires_at=moment(statement.text("expires")),
         privileges=tuple(_privilege(one) for one in statement.below("privileges", "privilege")),
         signer=signed.signer,
         is_sha1=signed.is_sha1,
@@ -231,7 +242,7 @@ def _privilege(element: etree._Element) -> Privilege:
     return Privilege(named.get("name", ""), named.get("can_delegate", "") in ("true", "1"))
 
 
-def _moment(written: str) -> datetime:
+def moment(written: str) -> datetime:
     """An expiry time. Without a zone it is UTC: credentials of the field are written so."""
     try:
         at = datetime.fromisoformat(written)

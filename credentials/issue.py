@@ -1,7 +1,8 @@
 """Issue GIDs and credentials.
 
 The forms are those that the tools of the field read: GIDs as https://groups.geni.net/geni/wiki/GeniApiCertificates
-asks, credentials as https://groups.geni.net/geni/wiki/GeniApiCredentials, signed with RSA-SHA256.
+asks, credentials as https://groups.geni.net/geni/wiki/GeniApiCredentials and TIEDABACCredential there, signed with
+RSA-SHA256.
 """
 
 import uuid as uuids
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lxml import etree
 
-from credentials import signature
+from credentials import signature, speaks_for
+from credentials.abac import VERSION, Rule, key_id
 from credentials.credential import parse
 from credentials.errors import CredentialError
 from credentials.gid import GID
@@ -89,12 +91,32 @@ class Issuer:
         Raises CredentialError: `owner` or `target` has no name. That the issuer has authority over the target is for
         verifiers to check.
         """
-        root = _envelope({"xsi": _XSI})
-        root.set(f"{{{_XSI}}}noNamespaceSchemaLocation", _SCHEMA)
-        root.set(f"{{{_XSI}}}schemaLocation", f"{_POLICY} {_POLICY}/policy.xsd")
-        element = _statement(root, "ref0", owner, target, privileges, expires_at)
-        signatures = etree.SubElement(root, "signatures")
-        signature.sign(signatures, element, self.key, self.gid)
+        root = _new_envelope()
+        return self._signed(root, _statement(root, "ref0", owner, target, privileges, expires_at))
+
+    def issue_abac(self, rule: Rule, *, expires_at: datetime) -> bytes:
+        """An ABAC credential that says `rule`, whose head must be a role of this issuer's. UTF-8 XML.
+
+        expires_at: aware; written in whole seconds, so a fraction is lost
+        Raises CredentialError: the role is another's.
+        """
+        if rule.head.keyid != key_id(self.gid):
+            raise CredentialError(f"{self.gid} can't give a role of another: {rule}")
+        root = _new_envelope()
+        return self._signed(root, _abac_statement(root, rule, expires_at))
+
+    def issue_speaks_for(self, tool: GID, *, expires_at: datetime) -> bytes:
+        """A credential by which this issuer, a user, lets a tool speak for them. UTF-8 XML.
+
+        expires_at: aware; written in whole seconds, so a fraction is lost
+        Raises CredentialError: the issuer is no user, or the tool's key can't be used.
+        """
+        if self.gid.urn is None or self.gid.urn.type != "user":
+            raise CredentialError(f"tools speak for users, and {self.gid} is none")
+        return self.issue_abac(speaks_for.rule(self.gid, tool), expires_at=expires_at)
+
+    def _signed(self, root: etree._Element, element: etree._Element) -> bytes:
+        signature.sign(etree.SubElement(root, "signatures"), element, self.key, self.gid)
         return _document(root)
 
     def delegate(
@@ -238,6 +260,13 @@ def _envelope(nsmap: Mapping[str | None, str]) -> etree._Element:
     return etree.Element("signed-credential", nsmap=dict(nsmap))  # type: ignore[arg-type]  # the stubs want str keys
 
 
+def _new_envelope() -> etree._Element:
+    root = _envelope({"xsi": _XSI})
+    root.set(f"{{{_XSI}}}noNamespaceSchemaLocation", _SCHEMA)
+    root.set(f"{{{_XSI}}}schemaLocation", f"{_POLICY} {_POLICY}/policy.xsd")
+    return root
+
+
 def _statement(
     root: etree._Element,
     identifier: str,
@@ -248,26 +277,57 @@ def _statement(
 ) -> etree._Element:
     if owner.urn is None or target.urn is None:
         raise CredentialError(f"a credential names its owner and its target; one has no URN: {owner}, {target}")
-    if expires_at.tzinfo is None:
-        raise ValueError("expires_at must be an aware time")
-    element = etree.SubElement(root, "credential")
-    element.set(XML_ID, identifier)
-    for name, text in (
-        ("type", "privilege"),
-        ("serial", str(uuids.uuid4().int >> 64)),
-        ("owner_gid", owner.pem),
-        ("owner_urn", str(owner.urn)),
-        ("target_gid", target.pem),
-        ("target_urn", str(target.urn)),
-        ("uuid", None),
-        ("expires", expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
-    ):
-        etree.SubElement(element, name).text = text
+    names = {
+        "owner_gid": owner.pem,
+        "owner_urn": str(owner.urn),
+        "target_gid": target.pem,
+        "target_urn": str(target.urn),
+    }
+    element = _credential(root, identifier, "privilege", names, expires_at)
     granted = etree.SubElement(element, "privileges")
     for privilege, may_delegate in privileges.items():
         one = etree.SubElement(granted, "privilege")
         etree.SubElement(one, "name").text = privilege
         etree.SubElement(one, "can_delegate").text = "true" if may_delegate else "false"
+    return element
+
+
+def _abac_statement(root: etree._Element, rule: Rule, expires_at: datetime) -> etree._Element:
+    """As the GENI tools write it: the fields that an ABAC credential has no use for are there and empty."""
+    names = dict.fromkeys(("owner_gid", "owner_urn", "target_gid", "target_urn"), "")
+    element = _credential(root, "ref0", "abac", names, expires_at)
+    rt0 = etree.SubElement(etree.SubElement(element, "abac"), "rt0")
+    etree.SubElement(rt0, "version").text = VERSION
+    for name, term in (("head", rule.head), *(("tail", tail) for tail in rule.tails)):
+        side = etree.SubElement(rt0, name)
+        principal = etree.SubElement(side, "ABACprincipal")
+        etree.SubElement(principal, "keyid").text = term.keyid
+        for parent, field, text in (
+            (principal, "mnemonic", term.mnemonic),
+            (side, "role", term.role),
+            (side, "linking_role", term.linking_role),
+        ):
+            if text:
+                etree.SubElement(parent, field).text = text
+    return element
+
+
+def _credential(
+    root: etree._Element, identifier: str, kind: str, names: Mapping[str, str], expires_at: datetime
+) -> etree._Element:
+    """What credentials of all types begin with, in the order of the schema."""
+    if expires_at.tzinfo is None:
+        raise ValueError("expires_at must be an aware time")
+    element = etree.SubElement(root, "credential")
+    element.set(XML_ID, identifier)
+    for name, text in (
+        ("type", kind),
+        ("serial", str(uuids.uuid4().int >> 64)),
+        *names.items(),
+        ("uuid", ""),
+        ("expires", expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+    ):
+        etree.SubElement(element, name).text = text or None
     return element
 
 

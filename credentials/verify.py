@@ -9,7 +9,7 @@ operation). The numbers of the checks are those of docs/explanation/threats.md.
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +19,7 @@ from credentials.credential import UnverifiedStatement
 from credentials.errors import CredentialRefused, GIDRefused
 from credentials.gid import GID
 from credentials.privilege import Privilege, expanded, permits
+from credentials.speaks_for import SpeaksFor, may_speak
 from credentials.trust import Root, Trust
 from credentials.urn import URN
 
@@ -33,7 +34,7 @@ class Authorization:
     spoken_by:  URN of the speaking tool; None when the user calls directly
     target:     URN of the slice, authority or user that the privileges hold for
     privileges: what is granted
-    expires_at: aware UTC; the earliest expiry in the whole chain of credentials
+    expires_at: aware UTC; the earliest expiry in the whole chain of credentials, one that lets a tool speak included
     owner:      the certificate of the actor
     digest:     SHA-256 of the credential, in hex, for the audit
     """
@@ -98,8 +99,25 @@ class Verifier:
         self._genuine: OrderedDict[bytes | str, _Examined] = OrderedDict()
         self._lock = threading.Lock()
 
+    def verify_speaks_for(self, document: bytes | str, *, tool: GID, user: URN | None, now: datetime) -> SpeaksFor:
+        """Check that a credential lets a tool speak for a user, for `verify` in the same call.
+
+        tool: the certificate whose key the TLS handshake proved, with the chain that came along
+        user: whom the call is made for; None for whoever signed the credential
+
+        Raises CredentialRefused with the first check that failed.
+        """
+        return may_speak(document, self._trust, tool=tool, user=user, now=now)
+
     def verify(
-        self, document: bytes | str, *, caller: GID, target: URN | None, operation: str, now: datetime
+        self,
+        document: bytes | str,
+        *,
+        caller: GID,
+        target: URN | None,
+        operation: str,
+        now: datetime,
+        speaks_for: SpeaksFor | None = None,
     ) -> Authorization:
         """Check one credential for one caller, one target, one operation.
 
@@ -108,14 +126,17 @@ class Verifier:
                    act on `Authorization.target` alone
         operation: a name of the rights table, such as "createsliver"
         now:       aware UTC, one for the whole call
+        speaks_for: that the caller may speak for a user, whose key then counts in place of the caller's
 
         Raises CredentialRefused with the first check that failed.
         """
         genuine = self._examined(document, now)
-        # 7. It was given to this caller: the handshake proved the owner's key.
-        if not genuine.owner.same_key(caller):
+        # 7. It was given to this caller, whose key the handshake proved, or to the user whom this caller speaks for.
+        holder = caller if speaks_for is None else speaks_for.user_behind(caller, now=now)
+        if not genuine.owner.same_key(holder) or (speaks_for is not None and genuine.owner_urn != speaks_for.user_urn):
+            presented_by = f"{caller}" if speaks_for is None else f"{caller}, who speaks for {holder},"
             raise CredentialRefused(
-                "owner", f"the credential was issued to {genuine.owner_urn}, and {caller} presented it"
+                "owner", f"the credential was issued to {genuine.owner_urn}, and {presented_by} presented it"
             )
         # 8. It is about this target.
         if target is not None and genuine.target != target:
@@ -124,7 +145,7 @@ class Verifier:
         if not genuine.permits(operation):
             held = ", ".join(sorted(privilege.name for privilege in genuine.privileges)) or "none"
             raise CredentialRefused("privilege", f"its privileges ({held}) do not permit {operation}")
-        return genuine.authorization
+        return genuine.authorization if speaks_for is None else _spoken(genuine.authorization, speaks_for)
 
     def _examined(self, document: bytes | str, now: datetime) -> _Examined:
         # The document itself is the key: equal ones are the same, bit by bit, and finding out costs less than a digest.
@@ -145,6 +166,12 @@ class Verifier:
                 oldest, _ = self._genuine.popitem(last=False)
                 self._size -= len(oldest)
         return genuine
+
+
+def _spoken(auth: Authorization, speaks_for: SpeaksFor) -> Authorization:
+    """What a tool may do in the place of the user: the same, while the user's word lasts."""
+    expires_at = min(auth.expires_at, speaks_for.expires_at)
+    return replace(auth, spoken_by=speaks_for.tool_urn, expires_at=expires_at, maker=_MAKER)
 
 
 def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:

@@ -122,7 +122,16 @@ def status(state: Path, as_json: bool) -> None:
                 for stock in stocks
             ],
             "slivers": [{"allocation": a, "seen": s, "number": n} for (a, s), n in sorted(counts.items())],
-            "events": [{"at": e.at.isoformat(), "actor": e.actor, "what": e.what, "detail": e.detail} for e in latest],
+            "events": [
+                {
+                    "at": e.at.isoformat(),
+                    "actor": e.actor,
+                    "spoken_by": str(e.spoken_by) if e.spoken_by else None,
+                    "what": e.what,
+                    "detail": e.detail,
+                }
+                for e in latest
+            ],
         }
         click.echo(json.dumps(summary, indent=2))
         return
@@ -140,7 +149,8 @@ def status(state: Path, as_json: bool) -> None:
     console.print(table)
     table = Table("at (UTC)", "actor", "what", "detail", title="Last events", title_justify="left")
     for event in latest:
-        table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.actor, event.what, event.detail)
+        actor = f"{event.actor} (by {event.spoken_by})" if event.spoken_by else event.actor
+        table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", actor, event.what, event.detail)
     console.print(table)
 
 

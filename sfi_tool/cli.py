@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sfi_tool import aggregate_commands, registry_commands, rspec_commands
+from sfi_tool import aggregate_commands, registry_commands, rspec_commands, speaks_for_command
 from sfi_tool.folder import DEFAULT, Folder
 from sfi_tool.identity import Session
 
@@ -30,6 +30,8 @@ def main(context: click.Context, path: Path) -> None:
 
 for command in (*registry_commands.COMMANDS, *aggregate_commands.COMMANDS, rspec_commands.rspec):
     main.add_command(command)
+
+main.add_command(speaks_for_command.speaks_for)
 
 
 def run() -> None:

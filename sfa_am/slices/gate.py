@@ -7,13 +7,22 @@ TLS handshake proved; everything else is decided by the credentials, against the
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from credentials import GID, URN, Authorization, CredentialError, CredentialRefused, Root, Trust, Verifier
+import structlog
+
+from credentials import GID, URN, Authorization, CredentialError, CredentialRefused, Root, Trust, Verifier, is_abac
 from sfa_am.errors import Forbidden
 from sfa_am.store import Store, trust
 
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
 _LOOK_AGAIN_AFTER = timedelta(seconds=1)
 """How long a root that an operator's command removed may still be believed."""
+
+_WITHOUT_OPTION = "a speaks-for credential counts only with the option geni_speaking_for, which names the user"
 
 MOST_CREDENTIALS = 20
 """More in one call is no honest caller: tools send the slice's and the user's, a few delegated ones at most."""
@@ -30,63 +39,87 @@ class Gate:
         self._verifier = Verifier(Trust(()))
 
     def authorise(
-        self, *, caller: GID, documents: Sequence[str], operation: str, target: URN, now: datetime
+        self,
+        *,
+        caller: GID,
+        documents: Sequence[str],
+        operation: str,
+        target: URN,
+        now: datetime,
+        speaking_for: URN | None = None,
     ) -> Authorization:
         """The first credential that lets `caller` do `operation` on `target`.
 
-        operation: a name of the SFA rights table, such as "createsliver"
-        Raises Forbidden with the reason of the credential that came nearest.
+        operation:    a name of the SFA rights table, such as "createsliver"
+        speaking_for: the user for whom the caller, a tool, says to speak; a speaks-for credential must be there then,
+                      and the others are the user's
+
+        Raises Forbidden with the reason of each credential.
         """
-        return self._first(
-            documents,
-            lambda verifier, document: verifier.verify(
-                document, caller=caller, target=target, operation=operation, now=now
-            ),
-            wanted=f"{operation} on {target}",
-            now=now,
-        )
+        return self._authorise(caller, documents, operation, target, now, speaking_for)
 
     def authorise_for_own_target(
-        self, *, caller: GID, documents: Sequence[str], operation: str, now: datetime
+        self,
+        *,
+        caller: GID,
+        documents: Sequence[str],
+        operation: str,
+        now: datetime,
+        speaking_for: URN | None = None,
     ) -> Authorization:
         """As `authorise`, for calls that name no slice: what the credential is about is its own target.
 
         The caller of this method must then look only at things that belong to `Authorization.target`.
         """
-        return self._first(
-            documents,
-            lambda verifier, document: verifier.verify(
-                document, caller=caller, target=None, operation=operation, now=now
-            ),
-            wanted=operation,
-            now=now,
-        )
+        return self._authorise(caller, documents, operation, None, now, speaking_for)
 
-    def _first(
+    def _authorise(
         self,
+        caller: GID,
         documents: Sequence[str],
-        check: Callable[[Verifier, str], Authorization],
-        *,
-        wanted: str,
+        operation: str,
+        target: URN | None,
         now: datetime,
+        speaking_for: URN | None,
     ) -> Authorization:
-        if not documents:
-            raise Forbidden(f"no credential of type geni_sfa was sent; {wanted} needs one")
+        wanted = operation if target is None else f"{operation} on {target}"
         if len(documents) > MOST_CREDENTIALS:
             raise Forbidden(f"{len(documents)} credentials were sent; at most {MOST_CREDENTIALS} are looked at")
         verifier = self._current(now)
-        reasons = []
-        for document in documents:
-            try:
-                return check(verifier, document)
-            except CredentialRefused as refusal:
-                reasons.append(f"{refusal} (check: {refusal.check})")
-            except CredentialError as refusal:
-                reasons.append(str(refusal))
-        if len(reasons) == 1:
-            raise Forbidden(f"the credential does not allow {wanted}: {reasons[0]}")
-        numbered = "; ".join(f"credential {number}: {reason}" for number, reason in enumerate(reasons, start=1))
-        raise Forbidden(f"none of the {len(reasons)} credentials allows {wanted}: {numbered}")
+        numbered = list(enumerate(documents, start=1))
+        speaks_for = None
+        if speaking_for is not None:
+            words = [(number, document) for number, document in numbered if is_abac(document)]
+            numbered = [one for one in numbered if one not in words]
+            if not words:
+                raise Forbidden(f"{caller} needs a credential of type geni_abac to speak for {speaking_for}")
+            speaks_for = _first(
+                words,
+                lambda document: verifier.verify_speaks_for(document, tool=caller, user=speaking_for, now=now),
+                wanted=f"{caller} to speak for {speaking_for}",
+            )
+        if not numbered:
+            raise Forbidden(f"no credential of type geni_sfa was sent; {wanted} needs one")
+        try:
+            auth = _first(
+                numbered,
+                lambda document: verifier.verify(
+                    document, caller=caller, target=target, operation=operation, now=now, speaks_for=speaks_for
+                ),
+                wanted=wanted,
+            )
+        except Forbidden as refusal:
+            if speaking_for is None and any(map(is_abac, documents)):
+                raise Forbidden(f"{refusal}; {_WITHOUT_OPTION}") from refusal
+            raise
+        log.info(
+            "authorised",
+            operation=operation,
+            target=str(auth.target),
+            actor=str(auth.actor),
+            spoken_by=str(auth.spoken_by) if auth.spoken_by else None,
+        )
+        return auth
 
     def _current(self, now: datetime) -> Verifier:
         """The verifier for the roots of this moment; made anew when an operator changed them."""
@@ -103,3 +136,23 @@ class Gate:
                         self._version = version
                 self._looked_at = now
             return self._verifier
+
+
+def _first(numbered: Sequence[tuple[int, str]], check: Callable[[str], T], *, wanted: str) -> T:
+    """What `check` makes of the first document that passes. Raises Forbidden: none does, and why each doesn't.
+
+    numbered: not empty; the numbers are those of the list that the client sent
+    """
+    reasons = {}
+    for number, document in numbered:
+        try:
+            return check(document)
+        except CredentialRefused as refusal:
+            reasons[number] = f"{refusal} (check: {refusal.check})"
+        except CredentialError as refusal:
+            reasons[number] = str(refusal)
+    if len(reasons) == 1:
+        [reason] = reasons.values()
+        raise Forbidden(f"the credential does not allow {wanted}: {reason}")
+    each = "; ".join(f"credential {number}: {reason}" for number, reason in reasons.items())
+    raise Forbidden(f"none of the {len(reasons)} credentials allows {wanted}: {each}")

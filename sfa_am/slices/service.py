@@ -38,13 +38,15 @@ from sfa_am.store.slivers import SliceRow, SliverRow, SliverUser
 class Presented:
     """Who calls and what they show.
 
-    caller:    the certificate whose key was proved
-    documents: SFA credentials as sent
+    caller:       the certificate whose key was proved, with the chain that came along
+    documents:    SFA and ABAC credentials as sent
+    speaking_for: the user for whom the caller, a tool, says to speak
     """
 
     caller: GID
     documents: tuple[str, ...]
     request_id: str
+    speaking_for: URN | None = None
 
 
 class AggregateService:
@@ -74,7 +76,7 @@ class AggregateService:
 
     def list_resources(self, who: Presented, *, available_only: bool, now: datetime) -> str:
         """The advertisement. Any credential that allows looking will do: it need not be about a slice."""
-        self._gate.authorise_for_own_target(caller=who.caller, documents=who.documents, operation="listnodes", now=now)
+        self._authorise(who, None, "listnodes", now)
         with self._store.reading() as tx:
             stocks = offers.stocks(tx)
         return advertisement_of(stocks, self._identity, available_only=available_only, now=now)
@@ -103,9 +105,7 @@ class AggregateService:
 
         Raises BadArgs, BadVersion (the request), AlreadyExists (a client_id the slice has already), NotFeasible.
         """
-        auth = self._gate.authorise(
-            caller=who.caller, documents=who.documents, operation="createsliver", target=slice_urn, now=now
-        )
+        auth = self._authorise(who, slice_urn, "createsliver", now)
         try:
             request = own_part(read_request(document), self._identity)
         except WrongVersion as e:
@@ -262,9 +262,7 @@ class AggregateService:
 
     def shutdown(self, who: Presented, slice_urn: URN, *, now: datetime) -> None:
         """Stop a slice for an operator to look at: its machines halt and nobody can change it any more."""
-        auth = self._gate.authorise(
-            caller=who.caller, documents=who.documents, operation="shutdown", target=slice_urn, now=now
-        )
+        auth = self._authorise(who, slice_urn, "shutdown", now)
         with self._store.transaction() as tx:
             selected = select(tx, Named(slice=auth.target, slivers=()), auth.target, self._identity)
             if selected.slice is None:
@@ -287,12 +285,25 @@ class AggregateService:
         the one that the credential is about, and they are looked for in it alone.
         """
         named = read_urns(urns)
-        if named.slice is not None:
-            return named, self._gate.authorise(
-                caller=who.caller, documents=who.documents, operation=operation, target=named.slice, now=now
+        return named, self._authorise(who, named.slice, operation, now)
+
+    def _authorise(self, who: Presented, target: URN | None, operation: str, now: datetime) -> Authorization:
+        """Pass the gate. target: None where the call names no slice."""
+        if target is None:
+            return self._gate.authorise_for_own_target(
+                caller=who.caller,
+                documents=who.documents,
+                operation=operation,
+                now=now,
+                speaking_for=who.speaking_for,
             )
-        return named, self._gate.authorise_for_own_target(
-            caller=who.caller, documents=who.documents, operation=operation, now=now
+        return self._gate.authorise(
+            caller=who.caller,
+            documents=who.documents,
+            operation=operation,
+            target=target,
+            now=now,
+            speaking_for=who.speaking_for,
         )
 
     def _changeable(self, tx: Connection, named: Named, auth: Authorization) -> Selected:

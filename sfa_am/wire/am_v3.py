@@ -6,7 +6,7 @@ https://groups.geni.net/geni/wiki/GAPI_AM_API_V3 is the specification; where it 
 
 import base64
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +59,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             creds, opts = arguments.expect("ListResources", sent, ("credentials", "options"), optional=1)
-            who, given = _who(caller, creds), arguments.options(opts)
+            who, given = _who(caller, creds, opts)
             arguments.rspec_version(given)
             available, packed = arguments.flag(given, "geni_available"), arguments.flag(given, "geni_compressed")
             now = self._now()
@@ -72,7 +72,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             urns, creds, opts = arguments.expect("Describe", sent, ("urns", "credentials", "options"), optional=1)
-            who, named, given = _who(caller, creds), arguments.texts(urns, "urns"), arguments.options(opts)
+            (who, given), named = _who(caller, creds, opts), arguments.texts(urns, "urns")
             arguments.rspec_version(given)
             packed, now = arguments.flag(given, "geni_compressed"), self._now()
             return lambda: _described(self._service.describe(who, named, now=now), packed)
@@ -85,7 +85,7 @@ class AggregateV3(Door):
         def read() -> Call:
             names = ("slice_urn", "credentials", "rspec", "options")
             urn, creds, rspec, opts = arguments.expect("Allocate", sent, names, optional=1)
-            who, slice_urn, given = _who(caller, creds), _slice_urn(urn), arguments.options(opts)
+            (who, given), slice_urn = _who(caller, creds, opts), _slice_urn(urn)
             document, end_at, now = arguments.text(rspec, "rspec"), arguments.end_time(given), self._now()
             return lambda: _described(
                 self._service.allocate(who, slice_urn, document, end_at=end_at, now=now), operational=False
@@ -99,7 +99,7 @@ class AggregateV3(Door):
         def read() -> Call:
             names = ("urns", "credentials", "expiration_time", "options")
             urns, creds, end, opts = arguments.expect("Renew", sent, names, optional=1)
-            who, named, given = _who(caller, creds), arguments.texts(urns, "urns"), arguments.options(opts)
+            (who, given), named = _who(caller, creds, opts), arguments.texts(urns, "urns")
             end_at, now = arguments.moment(end, "expiration_time"), self._now()
             alap, best_effort = arguments.flag(given, "geni_extend_alap"), arguments.flag(given, "geni_best_effort")
             return lambda: _slivers(
@@ -113,7 +113,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             urns, creds, opts = arguments.expect("Provision", sent, ("urns", "credentials", "options"), optional=1)
-            who, named, given = _who(caller, creds), arguments.texts(urns, "urns"), arguments.options(opts)
+            (who, given), named = _who(caller, creds, opts), arguments.texts(urns, "urns")
             arguments.rspec_version(given)
             users, end_at, now = arguments.users(given) or [], arguments.end_time(given), self._now()
             best_effort = arguments.flag(given, "geni_best_effort")
@@ -128,8 +128,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             urns, creds, opts = arguments.expect("Status", sent, ("urns", "credentials", "options"), optional=1)
-            who, named, now = _who(caller, creds), arguments.texts(urns, "urns"), self._now()
-            arguments.options(opts)
+            (who, _), named, now = _who(caller, creds, opts), arguments.texts(urns, "urns"), self._now()
 
             def call() -> object:
                 slice_urn, states = self._service.status(who, named, now=now)
@@ -145,7 +144,7 @@ class AggregateV3(Door):
         def read() -> Call:
             names = ("urns", "credentials", "action", "options")
             urns, creds, what, opts = arguments.expect("PerformOperationalAction", sent, names, optional=1)
-            who, named, given = _who(caller, creds), arguments.texts(urns, "urns"), arguments.options(opts)
+            (who, given), named = _who(caller, creds, opts), arguments.texts(urns, "urns")
             action, users, now = arguments.text(what, "action"), arguments.users(given), self._now()
             best_effort = arguments.flag(given, "geni_best_effort")
             return lambda: _slivers(
@@ -159,7 +158,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             urns, creds, opts = arguments.expect("Delete", sent, ("urns", "credentials", "options"), optional=1)
-            who, named, given = _who(caller, creds), arguments.texts(urns, "urns"), arguments.options(opts)
+            (who, given), named = _who(caller, creds, opts), arguments.texts(urns, "urns")
             best_effort, now = arguments.flag(given, "geni_best_effort"), self._now()
             return lambda: _slivers(
                 self._service.delete(who, named, best_effort=best_effort, now=now), operational=False
@@ -172,8 +171,7 @@ class AggregateV3(Door):
 
         def read() -> Call:
             urn, creds, opts = arguments.expect("Shutdown", sent, ("slice_urn", "credentials", "options"), optional=1)
-            who, slice_urn, now = _who(caller, creds), _slice_urn(urn), self._now()
-            arguments.options(opts)
+            (who, _), slice_urn, now = _who(caller, creds, opts), _slice_urn(urn), self._now()
 
             def call() -> object:
                 self._service.shutdown(who, slice_urn, now=now)
@@ -212,8 +210,9 @@ def get_version(url: str, *, urn: URN, title: str, other_versions: dict[str, str
             }
         ],
         "geni_credential_types": [
-            {"geni_type": "geni_sfa", "geni_version": version} for version in arguments.GENI_SFA_VERSIONS
+            {"geni_type": kind, "geni_version": version} for kind, version in arguments.CREDENTIAL_TYPES
         ],
+        "geni_handles_speaksfor": True,
         "geni_single_allocation": 0,  # a number, not a boolean: old tools insist
         "geni_allocate": "geni_many",
         "geni_am_type": AM_TYPE,
@@ -227,8 +226,16 @@ def get_version(url: str, *, urn: URN, title: str, other_versions: dict[str, str
 # Into the call
 
 
-def _who(caller: Caller, credentials: object) -> Presented:
-    return Presented(caller=caller.gid, documents=arguments.credentials(credentials), request_id=caller.request_id)
+def _who(caller: Caller, credentials: object, options: object) -> tuple[Presented, Mapping[str, Any]]:
+    """Who calls, and the options: those say for whom."""
+    given = arguments.options(options)
+    who = Presented(
+        caller=caller.gid,
+        documents=arguments.credentials(credentials),
+        request_id=caller.request_id,
+        speaking_for=arguments.speaking_for(given),
+    )
+    return who, given
 
 
 def _slice_urn(value: object) -> URN:

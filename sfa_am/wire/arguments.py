@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 from xmlrpc.client import Binary, DateTime
 
+from credentials import URN
 from sfa_am.errors import BadArgs, BadVersion
+from sfa_am.slices.identity import read_urn
 
-GENI_SFA_VERSIONS = ("2", "3")
+CREDENTIAL_TYPES = (("geni_sfa", "2"), ("geni_sfa", "3"), ("geni_abac", "1"))
+"""Type and version. Versions 2 and 3 of geni_sfa are one format: what version 3 asks for beyond 2 is that certificates
+name a UUID and a mail address, which nothing here depends on."""
 
 
 def expect(call: str, sent: Sequence[object], names: Sequence[str], *, optional: int = 0) -> list[Any]:
@@ -51,7 +55,7 @@ def options(value: object) -> Mapping[str, Any]:
 
 
 def credentials(value: object) -> tuple[str, ...]:
-    """The SFA credentials among those sent, as XML text.
+    """The SFA and ABAC credentials among those sent, as XML text.
 
     Raises BadArgs when something was sent and none of it is a type we read, saying which types those are.
     """
@@ -64,19 +68,27 @@ def credentials(value: object) -> tuple[str, ...]:
             documents.append(text(one, what))  # version 2 of the API sends the bare document
         elif not isinstance(one, dict):
             raise BadArgs(f"{what} must be a struct with geni_type, geni_version and geni_value, not {_kind(one)}")
-        elif _is_sfa(one):
+        elif (named := _type_of(one)) in CREDENTIAL_TYPES:
             documents.append(text(one.get("geni_value"), f"{what}.geni_value"))
         else:
-            strange.append(f"{one.get('geni_type')} {one.get('geni_version')}")
+            strange.append(" ".join(named))
     if strange and not documents:
-        expected = " or ".join(f"geni_sfa {version}" for version in GENI_SFA_VERSIONS)
+        expected = " or ".join(" ".join(known) for known in CREDENTIAL_TYPES)
         raise BadArgs(f"credentials of type {', '.join(strange)!r:.200} are not read here; {expected} is expected")
     return tuple(documents)
 
 
-def _is_sfa(one: Mapping[str, object]) -> bool:
-    version = str(one.get("geni_version")).split(".")[0]
-    return str(one.get("geni_type")).lower() == "geni_sfa" and version in GENI_SFA_VERSIONS
+def _type_of(one: Mapping[str, object]) -> tuple[str, str]:
+    """Type and version named beside a credential; the version comes as text or as a number, whole or not."""
+    return str(one.get("geni_type")).strip().lower(), str(one.get("geni_version")).strip().removesuffix(".0")
+
+
+def speaking_for(given: Mapping[str, Any]) -> URN | None:
+    """The option geni_speaking_for: the user for whom a tool says to speak."""
+    value = given.get("geni_speaking_for")
+    if value in (None, ""):
+        return None
+    return read_urn(text(value, "option geni_speaking_for").strip(), "option geni_speaking_for")
 
 
 def flag(given: Mapping[str, Any], name: str) -> bool:

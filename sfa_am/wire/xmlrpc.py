@@ -11,7 +11,6 @@ API has a code for is the door's own business.
 """
 
 import contextvars
-import functools
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from xml.parsers import expat
 from xmlrpc.client import Fault, Unmarshaller, dumps
 
 import structlog
-from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
@@ -29,6 +27,7 @@ from twisted.web import server
 from twisted.web.xmlrpc import XMLRPC, NoSuchFunction
 
 from credentials import GID, CredentialError
+from sfa_am.wire.peer import gid_of
 
 log = structlog.get_logger()
 
@@ -83,7 +82,7 @@ class Door(XMLRPC):
         try:
             name, sent = unmarshal(request.content.read())
             method: Callable[..., Coroutine[Any, Any, object]] = self.lookupProcedure(name)
-            caller = Caller(gid=peer(request), request_id=request_id)
+            caller = Caller(gid=gid_of(request.transport.getHandle()), request_id=request_id)
             result = await method(caller, *sent)
             return result if isinstance(result, bytes) else marshal((result,))
         except Malformed as e:
@@ -133,17 +132,6 @@ def _refuse_doctype(*_: object) -> None:
 def marshal(outcome: Fault | tuple[Any]) -> bytes:
     """A method response."""
     return dumps(outcome, methodresponse=True, allow_none=True).encode("utf-8", "xmlcharrefreplace")
-
-
-def peer(request: Any) -> GID:
-    """The certificate the client proved. Raises CredentialError when it can't be read as one."""
-    certificate = request.transport.getPeerCertificate()  # never None: the handshake insists on one
-    return _gid(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
-
-
-@functools.lru_cache(maxsize=4096)
-def _gid(der: bytes) -> GID:
-    return GID.parse(der)
 
 
 def _send(request: Any, content: bytes) -> None:

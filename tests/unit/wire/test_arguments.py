@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credentials import URN
 from sfa_am.errors import AMError, BadArgs, BadVersion
 from sfa_am.wire import arguments
 
@@ -28,6 +29,7 @@ def test_whatever_is_sent_is_read_or_refused_with_a_code(value):
         lambda: arguments.users({"geni_users": value}),
         lambda: arguments.rspec_version({"geni_rspec_version": value}),
         lambda: arguments.flag({"geni_best_effort": value}, "geni_best_effort"),
+        lambda: arguments.speaking_for({"geni_speaking_for": value}),
     ]
     for read in readers:
         with contextlib.suppress(AMError):
@@ -41,15 +43,60 @@ def test_credentials_come_as_structs_as_bare_text_and_as_base64():
 
 
 def test_a_credential_of_another_type_is_refused_with_the_types_that_are_read():
-    with pytest.raises(BadArgs, match=r"geni_unknown.*geni_sfa 2 or geni_sfa 3"):
+    with pytest.raises(BadArgs, match=r"geni_unknown.*geni_sfa 2 or geni_sfa 3 or geni_abac 1"):
         arguments.credentials([{"geni_type": "geni_unknown", "geni_version": "1", "geni_value": "x"}])
 
 
 def test_a_credential_of_another_type_beside_a_good_one_is_passed_over():
     good = {"geni_type": "geni_sfa", "geni_version": "3", "geni_value": "<a/>"}
-    assert arguments.credentials([{"geni_type": "geni_abac", "geni_version": "1", "geni_value": "x"}, good]) == (
-        "<a/>",
-    )
+    assert arguments.credentials([{"geni_type": "geni_x", "geni_version": "1", "geni_value": "x"}, good]) == ("<a/>",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "is_read"),
+    [
+        ("geni_sfa", "2", True),
+        ("geni_sfa", "3", True),
+        ("geni_sfa", 3, True),
+        ("geni_sfa", 2.0, True),
+        ("geni_sfa", "3.0", True),
+        ("GENI_SFA", " 3 ", True),
+        ("geni_abac", "1", True),
+        ("geni_abac", 1, True),
+        ("geni_sfa", "1", False),
+        ("geni_sfa", "4", False),
+        ("geni_sfa", "3.1", False),
+        ("geni_sfa", 2.5, False),
+        ("geni_sfa", True, False),
+        ("geni_sfa", "", False),
+        ("geni_abac", "3", False),
+        ("geni_abac", "1.1", False),
+        ("geni_sfa_abac", "1", False),
+        (None, None, False),
+    ],
+)
+def test_the_version_beside_a_credential_is_one_that_is_known_as_text_or_number(kind, version, is_read):
+    sent = [{"geni_type": kind, "geni_version": version, "geni_value": "<a/>"}]
+    if is_read:
+        assert arguments.credentials(sent) == ("<a/>",)
+    else:
+        with pytest.raises(BadArgs, match="are not read here"):
+            arguments.credentials(sent)
+
+
+@pytest.mark.parametrize("sent", ["urn:publicid:IDN+plc+user+alice", " urn:publicid:idn+PLC+user+Alice\n"])
+def test_the_user_whom_a_tool_speaks_for_is_a_urn(sent):
+    assert arguments.speaking_for({"geni_speaking_for": sent}) == URN("plc", "user", "alice")
+
+
+def test_a_tool_that_names_no_user_speaks_for_itself():
+    assert arguments.speaking_for({}) is arguments.speaking_for({"geni_speaking_for": ""}) is None
+
+
+@pytest.mark.parametrize("sent", ["plc.alice", 1, ["urn:publicid:IDN+plc+user+alice"], True])
+def test_anything_else_as_the_user_is_bad_arguments(sent):
+    with pytest.raises(BadArgs, match="geni_speaking_for"):
+        arguments.speaking_for({"geni_speaking_for": sent})
 
 
 @pytest.mark.parametrize(
