@@ -36,6 +36,10 @@ class CRL:
             )
         return crl
 
+    def __len__(self) -> int:
+        """How many certificates it revokes."""
+        return len(self._list)
+
     @property
     def issuer(self) -> bytes:
         """The X.509 name of its authority in DER."""

@@ -3,7 +3,7 @@
 Nothing else in the project makes an `Authorization`; holding one is the proof that every check here ran. Two halves:
 `examine` looks at what depends on the document alone (signatures, trust, delegation), which may be remembered until the
 first certificate or statement in it expires; `Verifier.verify` adds what depends on the call (caller, target,
-operation). The numbers of the checks are those of docs/explanation/threats.md.
+operation). The numbers of the checks are those of docs/explanation/credentials.md.
 """
 
 import hashlib

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from sfi_tool import aggregate_commands, registry_commands, rspec_commands, speaks_for_command
-from sfi_tool.folder import DEFAULT, Folder
+from sfi_tool import aggregate_commands, credential_commands, registry_commands, rspec_commands, speaks_for_command
+from sfi_tool.folder import CONFIG, DEFAULT, Folder
 from sfi_tool.identity import Session
 
 
@@ -24,14 +24,19 @@ from sfi_tool.identity import Session
 @click.pass_context
 def main(context: click.Context, path: Path) -> None:
     """Slices on an SFA/GENI aggregate: see `sfi COMMAND --help`."""
-    if context.invoked_subcommand != "rspec":
+    is_needed = context.invoked_subcommand not in ("rspec", "credential")
+    if is_needed or (path.expanduser() / CONFIG).is_file():
         context.obj = Session(Folder.open(path))
 
 
-for command in (*registry_commands.COMMANDS, *aggregate_commands.COMMANDS, rspec_commands.rspec):
+for command in (
+    *registry_commands.COMMANDS,
+    *aggregate_commands.COMMANDS,
+    rspec_commands.rspec,
+    credential_commands.credential,
+    speaks_for_command.speaks_for,
+):
     main.add_command(command)
-
-main.add_command(speaks_for_command.speaks_for)
 
 
 def run() -> None:

@@ -30,11 +30,19 @@ def test_generated_pages_say_so(repo_root, name):
     assert "docs/generate.py" in (repo_root / "docs" / "reference" / name).read_text()
 
 
-def test_every_check_of_credentials_is_in_the_page_about_threats(repo_root):
-    page = (repo_root / "docs" / "explanation" / "threats.md").read_text()
+def test_every_check_of_credentials_is_in_the_page_about_them(repo_root):
+    page = (repo_root / "docs" / "explanation" / "credentials.md").read_text()
     code = "".join(path.read_text() for path in (repo_root / "credentials").glob("*.py"))
     checks = set(re.findall(r'(?:CredentialRefused|GIDRefused)\(\s*"(\w+)"', code))
     assert {check for check in checks if f"`{check}`" not in page} == set()
+
+
+def test_the_tests_that_hold_attacks_off_are_there(repo_root):
+    page = (repo_root / "docs" / "explanation" / "credentials.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 10
+    for path, function in named:
+        assert f"def {function or 'test_'}" in (repo_root / path).read_text(), (path, function)
 
 
 def test_every_environment_of_this_machine_stays_out_of_the_repository(repo_root):

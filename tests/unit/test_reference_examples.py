@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-PAGES = ["rspec.md"]
+PAGES = ["rspec.md", "credentials.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -15,6 +15,13 @@ def test_the_examples_of_a_page_run(repo_root, page):
     names = {}
     for number, block in enumerate(blocks, start=1):
         exec(compile(block, f"{page}, example {number}", "exec"), names)  # noqa: S102 - our own text
+
+
+def test_every_public_name_of_the_credentials_library_is_in_its_page(repo_root):
+    import credentials
+
+    page = (repo_root / "docs" / "reference" / "credentials.md").read_text()
+    assert [name for name in credentials.__all__ if name not in page] == []
 
 
 def test_every_public_name_of_the_rspec_library_is_in_its_page(repo_root):
