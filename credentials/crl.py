@@ -1,8 +1,6 @@
 """Certificate revocation lists: which serial numbers an authority has taken back (RFC 5280, section 5)."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -14,11 +12,13 @@ _UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtensi
 _HARMLESS = (x509.AuthorityKeyIdentifier, x509.CRLNumber, x509.IssuerAlternativeName, x509.FreshestCRL)
 
 
-@dataclass(frozen=True, eq=False)
 class CRL:
     """A list as its authority signed it. Whose it is, `is_of` says; before that nothing in it counts."""
 
-    _list: x509.CertificateRevocationList
+    def __init__(self, library: x509.CertificateRevocationList) -> None:
+        """library: as the library has it."""
+        self._list = library
+        self._signed_by: dict[bytes, bool] = {}
 
     @classmethod
     def parse(cls, document: bytes) -> "CRL":
@@ -59,7 +59,16 @@ class CRL:
         """Whether this authority signed it, with a key that may sign such lists."""
         if self.issuer != authority.subject or (authority.usage is not None and not authority.usage.crl_sign):
             return False
-        return _is_signed(self._list, authority.leaf)
+        key = authority.key_bytes
+        if key not in self._signed_by:
+            self._signed_by[key] = self._is_signed_by(authority)
+        return self._signed_by[key]
+
+    def _is_signed_by(self, authority: GID) -> bool:
+        try:
+            return self._list.is_signature_valid(authority.public_key)  # type: ignore[arg-type]  # other kinds raise
+        except (TypeError, ValueError, BadGID, UnsupportedAlgorithm):
+            return False
 
     def revoked_at(self, certificate: x509.Certificate) -> datetime | None:
         """When a certificate of the same authority was revoked; None when it was not."""
@@ -69,11 +78,3 @@ class CRL:
 
 def _matters(extension: x509.Extension[x509.ExtensionType]) -> bool:
     return extension.critical and not isinstance(extension.value, _HARMLESS)
-
-
-@lru_cache(maxsize=256)
-def _is_signed(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    try:
-        return crl.is_signature_valid(GID((authority,)).public_key)  # type: ignore[arg-type]  # other kinds raise
-    except (TypeError, ValueError, BadGID, UnsupportedAlgorithm):
-        return False
