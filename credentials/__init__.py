@@ -8,7 +8,7 @@ from credentials.issue import Issuer, self_signed_root, self_signed_user
 from credentials.privilege import Privilege
 from credentials.speaks_for import SpeaksFor
 from credentials.trust import Root, Trust
-from credentials.urn import URN, check_slice_name, check_user_name
+from credentials.urn import URN, check_slice_name, check_user_name, transcribe, untranscribe
 from credentials.verify import Authorization, Verifier
 
 __all__ = [
@@ -34,4 +34,6 @@ __all__ = [
     "is_abac",
     "self_signed_root",
     "self_signed_user",
+    "transcribe",
+    "untranscribe",
 ]

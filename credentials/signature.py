@@ -121,13 +121,13 @@ def check(signature: etree._Element, referenced: etree._Element) -> Signed:
 
     That the signer may be believed is not checked here.
     """
-    parts = _Parts(signature)
+    parts = _Parts(signature, "SignedInfo", "SignatureValue", "KeyInfo", "Object")
     info = parts.only("SignedInfo")
-    said = _Parts(info)
+    said = _Parts(info, "CanonicalizationMethod", "SignatureMethod", "Reference")
     algorithm = _algorithm(said.only("SignatureMethod"))
     canonicalisation = _algorithm(said.only("CanonicalizationMethod"))
     reference = said.only("Reference")
-    referred = _Parts(reference)
+    referred = _Parts(reference, "Transforms", "DigestMethod", "DigestValue")
     digest_algorithm = _algorithm(referred.only("DigestMethod"))
     # 1. Algorithms that we know; the key's kind follows from the algorithm, never from the document's KeyInfo.
     if algorithm not in _SIGNATURES:
@@ -252,12 +252,19 @@ def _text(octets: bytes) -> str:
 
 
 class _Parts:
-    """The children of an element of a signature by name."""
+    """The children of an element of a signature by name. They are known and stand in the order of the specification."""
 
-    def __init__(self, element: etree._Element) -> None:
-        self._found: dict[object, list[etree._Element]] = {}
-        for child in element:
-            self._found.setdefault(child.tag, []).append(child)
+    def __init__(self, element: etree._Element, *order: str) -> None:
+        """Raises CredentialRefused."""
+        self._found: dict[str, list[etree._Element]] = {}
+        names = [f"{{{DSIG}}}{name}" for name in order]
+        place = 0
+        for child in element.iterchildren(etree.Element):
+            if child.tag not in names[place:]:
+                strange = ascii(str(child.tag).replace(f"{{{DSIG}}}", ""))[1:-1]
+                raise CredentialRefused("signature", f"a signature has {strange:.60} where it doesn't belong")
+            place = names.index(str(child.tag))
+            self._found.setdefault(str(child.tag), []).append(child)
 
     def only(self, name: str) -> etree._Element:
         """The one child of that name. Raises CredentialRefused: there are none, or several."""

@@ -82,6 +82,11 @@ class URN:
         return ".".join(labels)
 
     @property
+    def hrn_type(self) -> str:
+        """What has to stand beside the HRN for it to mean this again: "user", "authority", "authority+am"."""
+        return self.type if self.type != "authority" or self.name == "sa" else f"authority+{self.name}"
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The parts of the authority, most significant first."""
         return tuple(self.authority.split(":"))
@@ -106,6 +111,39 @@ class URN:
 
     def __hash__(self) -> int:
         return hash(self._key())
+
+
+_TRANSCRIBED = {
+    " ": "+",
+    "//": ":",
+    "::": ";",
+    **{character: f"%{ord(character):02X}" for character in "+:/;'?#%\"<>\\"},
+}
+_TO_TRANSCRIBE = re.compile("|".join(map(re.escape, _TRANSCRIBED)) + r"|[^\x20-\x7e]")
+_TO_READ = re.compile(r"[+:;]|(?:%[0-9A-Fa-f]{2})+")
+
+
+def transcribe(text: str) -> str:
+    """Any text as a part of a URN, as RFC 3151 writes public identifiers: white space at the ends goes, within it
+    becomes "+", "//" becomes ":", "::" becomes ";", and what a URN can't hold is written %41."""
+
+    def written(found: re.Match[str]) -> str:
+        return _TRANSCRIBED.get(found[0]) or "".join(f"%{byte:02X}" for byte in found[0].encode())
+
+    return _TO_TRANSCRIBE.sub(written, " ".join(text.split()))
+
+
+def untranscribe(part: str) -> str:
+    """The text that `transcribe` was given, but for white space. Raises BadName: escapes that are no UTF-8."""
+
+    def read(found: re.Match[str]) -> str:
+        plain = {"+": " ", ":": "//", ";": "::"}.get(found[0])
+        return plain if plain is not None else bytes.fromhex(found[0].replace("%", "")).decode()
+
+    try:
+        return _TO_READ.sub(read, part)
+    except UnicodeDecodeError as e:
+        raise BadName(f"{part!a:.80} holds escapes that are no UTF-8") from e
 
 
 def authority_covers(above: str, below: str) -> bool:

@@ -4,15 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credentials import URN, BadName, check_slice_name, check_user_name
+from credentials import URN, BadName, check_slice_name, check_user_name, transcribe, untranscribe
 
 labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,11}", fullmatch=True)
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,15}", fullmatch=True)
 urns = st.builds(
     URN,
     authority=st.lists(labels, min_size=1, max_size=4).map(":".join),
-    type=st.sampled_from(["user", "slice", "sliver", "node", "link", "interface"]),
+    type=st.sampled_from(["user", "slice", "sliver", "node", "link", "interface", "image", "tool", "project", "lease"]),
     name=names,
+) | st.builds(
+    URN,
+    authority=st.lists(labels, min_size=1, max_size=4).map(":".join),
+    type=st.just("authority"),
+    name=st.sampled_from(["sa", "am", "cm", "ma", "ca", "sm", "root"]),
 )
 
 
@@ -24,7 +29,7 @@ def test_a_urn_reads_back_from_its_text(urn):
 
 @given(urns)
 def test_a_urn_reads_back_from_its_hrn_and_type(urn):
-    assert URN.from_hrn(urn.hrn, urn.type) == urn
+    assert URN.from_hrn(urn.hrn, urn.hrn_type) == urn
 
 
 @pytest.mark.parametrize(
@@ -110,3 +115,41 @@ def test_slice_names_that_are_not(name):
 def test_user_names_that_are_not(name):
     with pytest.raises(BadName):
         check_user_name(name)
+
+
+@given(st.text(max_size=40))
+def test_any_text_can_be_a_part_of_a_urn_and_reads_back(text):
+    written = transcribe(text)
+    assert untranscribe(written) == " ".join(text.split())
+    if written:
+        assert URN.parse(str(URN("plc", "user", written))).name == written
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a//b::c", "a:b;c"),
+        ("  a \t b ", "a+b"),
+        ("a+b:c/d;e'f?g#h%i", "a%2Bb%3Ac%2Fd%3Be%27f%3Fg%23h%25i"),
+        ("zo\u00eb", "zo%C3%AB"),
+    ],
+)
+def test_texts_are_transcribed_as_rfc_3151_says(text, written):
+    assert transcribe(text) == written
+
+
+def test_escapes_that_mean_nothing_are_refused():
+    with pytest.raises(BadName, match="no UTF-8"):
+        untranscribe("a%FFb")
+
+
+@pytest.mark.parametrize(
+    ("urn", "kind"),
+    [
+        ("urn:publicid:IDN+plc+authority+sa", "authority"),
+        ("urn:publicid:IDN+plc+authority+am", "authority+am"),
+        ("urn:publicid:IDN+plc+user+a", "user"),
+    ],
+)
+def test_hrns_have_the_types_of_the_sfa(urn, kind):
+    assert URN.parse(urn).hrn_type == kind
