@@ -1,7 +1,12 @@
 """From stock to an advertisement RSpec, with the operational states printed from their table."""
 
+import base64
+import threading
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from rspec import (
     Advertisement,
@@ -19,10 +24,14 @@ from rspec import (
 )
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.states import ACTIONS, LEADS_TO, Action, Operational
+from sfa_am.store import Store, offers
 from sfa_am.store.offers import Stock
 
 _GOOD_FOR = timedelta(minutes=10)
 """How long a client may keep an advertisement; what is free changes all the time."""
+
+_TRUE_FOR = timedelta(seconds=5)
+"""How long the last one is handed out again: another process may have changed what is offered."""
 
 _WAITS = {
     Operational.CONFIGURING: (("geni_success", Operational.READY), ("geni_failure", Operational.FAILED)),
@@ -40,8 +49,46 @@ _DESCRIPTIONS = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Advertised:
+    """An advertisement as text; `packed` as the option geni_compressed asks, made once."""
+
+    text: str
+
+    @cached_property
+    def packed(self) -> str:
+        """zlib and base64."""
+        return base64.b64encode(zlib.compress(self.text.encode(), 6)).decode()
+
+
+class Advertiser:
+    """Writes advertisements, and hands out the last one while it is true.
+
+    With many thousand nodes writing and packing one takes a tenth of a second and more; handing it out takes none.
+    """
+
+    def __init__(self, store: Store, identity: Identity) -> None:
+        self._store = store
+        self._identity = identity
+        self._lock = threading.Lock()
+        self._last: dict[bool, tuple[int, datetime, Advertised]] = {}
+
+    def advertised(self, *, available_only: bool, now: datetime) -> Advertised:
+        """All that is offered; only what could take a sliver now when `available_only`."""
+        with self._lock:
+            generation = self._store.offers_generation
+            last = self._last.get(available_only)
+            if last is not None and last[0] == generation and timedelta(0) <= now - last[1] < _TRUE_FOR:
+                return last[2]
+            with self._store.reading() as tx:
+                stocks = offers.stocks(tx)
+            made = Advertised(advertisement_of(stocks, self._identity, available_only=available_only, now=now))
+            self._last[available_only] = (generation, now, made)
+            return made
+
+
 def advertisement_of(stocks: Sequence[Stock], identity: Identity, *, available_only: bool, now: datetime) -> str:
-    """All that is offered; only what could take a sliver now when `available_only`."""
+    """The advertisement of these stocks."""
     nodes = [_node(stock, identity) for stock in stocks]
     kinds = dict.fromkeys(kind.name for stock in stocks for kind in stock.offer.sliver_types)
     return write(

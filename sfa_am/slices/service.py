@@ -19,7 +19,7 @@ from sfa_am.config import Leases, Limits
 from sfa_am.errors import AlreadyExists, AMError, BadArgs, BadVersion, NotFeasible, NotFound, Unsupported
 from sfa_am.slices import lease, logins
 from sfa_am.slices.addresses import AddressPlan
-from sfa_am.slices.advertisement import advertisement_of
+from sfa_am.slices.advertisement import Advertised, Advertiser
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.manifest import manifest_of
@@ -68,18 +68,17 @@ class AggregateService:
         self._store = store
         self._gate = gate
         self._identity = identity
+        self._advertiser = Advertiser(store, identity)
         self._leases = leases
         self._limits = limits
         self._wake = wake
 
     # Looking
 
-    def list_resources(self, who: Presented, *, available_only: bool, now: datetime) -> str:
+    def list_resources(self, who: Presented, *, available_only: bool, now: datetime) -> Advertised:
         """The advertisement. Any credential that allows looking will do: it need not be about a slice."""
         self._authorise(who, None, "listnodes", now)
-        with self._store.reading() as tx:
-            stocks = offers.stocks(tx)
-        return advertisement_of(stocks, self._identity, available_only=available_only, now=now)
+        return self._advertiser.advertised(available_only=available_only, now=now)
 
     def describe(self, who: Presented, urns: Sequence[str], *, now: datetime) -> Described:
         """Manifest and states. A slice without slivers here has an empty manifest."""

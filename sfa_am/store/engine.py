@@ -6,7 +6,7 @@ the disk (``synchronous=FULL``): what a client was told survives `kill -9` and p
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,20 @@ _WAIT_FOR_LOCK_MS = 10_000
 """How long SQLite waits for another process (an operator's `sfa-am` command) to end its transaction."""
 
 
+_OFFERS_CHANGED = "offers changed"
+
+
 class Store:
-    """All rows of one installation. Safe to use from many threads."""
+    """All rows of one installation. Safe to use from many threads.
+
+    offers_generation: another number after each transaction of this process that changed what is offered or held
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url, pool_size=16, max_overflow=16)
         # SQLite has one writer. Queueing ours here hands the turn over at once; SQLite would poll with growing sleeps.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
+        self.offers_generation = 0
         if self._turn is not None:
             _tune_sqlite(self._engine)
 
@@ -46,12 +53,12 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Read and write; durable when the block ends, undone when it raises."""
-        if self._turn is None:
-            with self._engine.begin() as tx:
+        with self._turn or nullcontext(), self._engine.connect().execution_options(writes=True) as tx:
+            tx.info.pop(_OFFERS_CHANGED, None)
+            with tx.begin():
                 yield tx
-            return
-        with self._turn, self._engine.connect().execution_options(writes=True) as tx, tx.begin():
-            yield tx
+            if tx.info.pop(_OFFERS_CHANGED, False):
+                self.offers_generation += 1
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -62,6 +69,11 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def offers_changed(tx: Connection) -> None:
+    """Say in a transaction that it changes what is offered or held."""
+    tx.info[_OFFERS_CHANGED] = True
 
 
 def _tune_sqlite(engine: Engine) -> None:

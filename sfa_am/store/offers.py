@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from backends.protocol import Image, Offer, SliverId, SliverType
+from sfa_am.store.engine import offers_changed
 from sfa_am.store.schema import capacity, claim, offer
 from sfa_am.store.slivers import in_portions
 
@@ -70,6 +71,7 @@ class SoldOut(Exception):
 
 def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datetime) -> None:
     """Store what a backend offers now; its offers that are not among them go away but keep their claims."""
+    offers_changed(tx)
     tx.execute(update(offer).where(offer.c.backend == backend).values(state="away"))
     for one in offers:
         values = {"description": _description(one), "state": "up", "seen_at": now}
@@ -86,6 +88,7 @@ def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datet
 
 def away(tx: Connection, backend: str) -> None:
     """Nobody can be asked there: its offers take no new slivers until it publishes again."""
+    offers_changed(tx)
     tx.execute(update(offer).where(offer.c.backend == backend).values(state="away"))
 
 
@@ -112,6 +115,7 @@ def hold(tx: Connection, claims: Sequence[Claim]) -> None:
 
     Offers are locked in the order of their names, so that two transactions never wait for each other in a circle.
     """
+    offers_changed(tx)
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
     for one in claims:
         sums[one.backend, one.offer, one.resource] += one.amount
@@ -132,6 +136,7 @@ def hold(tx: Connection, claims: Sequence[Claim]) -> None:
 
 def release(tx: Connection, ids: Iterable[SliverId]) -> None:
     """Give back what these slivers hold; nothing held is no error."""
+    offers_changed(tx)
     for some in in_portions(ids):
         held = tx.execute(
             select(claim.c.backend, claim.c.offer, claim.c.resource, func.sum(claim.c.amount))

@@ -63,7 +63,12 @@ class AggregateV3(Door):
             arguments.rspec_version(given)
             available, packed = arguments.flag(given, "geni_available"), arguments.flag(given, "geni_compressed")
             now = self._now()
-            return lambda: _packed(self._service.list_resources(who, available_only=available, now=now), packed)
+
+            def call() -> str:
+                advertised = self._service.list_resources(who, available_only=available, now=now)
+                return advertised.packed if packed else advertised.text
+
+            return call
 
         return await self._call("ListResources", caller, read)
 

@@ -1,5 +1,7 @@
 """The ten calls: the walk, who may, what each does and refuses."""
 
+import base64
+import zlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -54,16 +56,16 @@ def test_what_happened_is_written_down_with_who_did_it(am):
 
 
 def test_the_advertisement_shows_what_is_free_and_how_slivers_behave(am):
-    text = am.service.list_resources(am.who(), available_only=False, now=am.now)
+    text = am.service.list_resources(am.who(), available_only=False, now=am.now).text
     (node,) = read_advertisement(text).nodes
     assert node.is_available
     assert [kind.name for kind in node.sliver_types] == ["container", "container-large"]
     assert 'start="geni_configuring"' in text
     am.backend.is_away = True
     am.sweep()
-    (node,) = read_advertisement(am.service.list_resources(am.who(), available_only=False, now=am.now)).nodes
+    (node,) = read_advertisement(am.service.list_resources(am.who(), available_only=False, now=am.now).text).nodes
     assert not node.is_available
-    assert read_advertisement(am.service.list_resources(am.who(), available_only=True, now=am.now)).nodes == ()
+    assert read_advertisement(am.service.list_resources(am.who(), available_only=True, now=am.now).text).nodes == ()
 
 
 def test_describing_a_slice_without_slivers_gives_an_empty_manifest(am):
@@ -281,3 +283,16 @@ def test_a_slice_that_was_shut_down_stands_still(am):
 def test_urns_that_name_no_slice_or_several_are_bad_arguments(am, urns):
     with pytest.raises(BadArgs):
         am.service.status(am.who(), urns, now=am.now)
+
+
+def test_an_advertisement_is_handed_out_again_while_it_is_true(am):
+    def advertised(later=timedelta(0)):
+        return am.service.list_resources(am.who(), available_only=False, now=am.now + later)
+
+    first = advertised()
+    assert advertised(timedelta(seconds=4)) is first
+    assert zlib.decompress(base64.b64decode(first.packed)).decode() == first.text
+    assert advertised(timedelta(seconds=6)) is not first
+    again = advertised(timedelta(seconds=6))
+    am.allocate(f'<rspec {GENI}><node client_id="a"/></rspec>')
+    assert advertised(timedelta(seconds=6)) is not again
