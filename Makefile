@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 LOCK := .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
-.PHONY: help setup setup-dev demo serve test lint format bench docs lock clean distclean
+.PHONY: help setup setup-dev demo serve test coverage mutants lint format bench docs lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,14 @@ serve: setup ## run the server in the foreground, with its state in the folder S
 
 test: setup-dev ## run all tests; those that need what this machine lacks are skipped with a sentence
 	@$(PYTHON) -m pytest
+
+coverage: setup-dev ## which lines of the two libraries no test runs
+	@$(PYTHON) -m coverage run -m pytest -q tests/unit tests/interop tests/fuzz
+	@$(PYTHON) -m coverage report
+
+mutants: setup-dev ## change the code that verifies credentials, one bit at a time, and list what no test notices
+	@.venv/bin/mutmut run
+	@.venv/bin/mutmut results
 
 lint: setup-dev ## check format, style, types, and who imports whom
 	@.venv/bin/ruff format --check .

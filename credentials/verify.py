@@ -220,8 +220,7 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
 
 
 def _digest(document: bytes | str) -> str:
-    octets = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
-    return hashlib.sha256(octets).hexdigest()
+    return hashlib.sha256(document.encode() if isinstance(document, str) else document).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
