@@ -8,6 +8,7 @@ from backends.protocol import Machine, Port
 from rspec import (
     ComponentManager,
     DiskImage,
+    Extension,
     Host,
     Interface,
     Ip,
@@ -29,8 +30,8 @@ _NO_TAG = "any"
 """The schema wants a tag of each link; there is none here that anybody could use."""
 
 
-def manifest_of(rows: Sequence[SliverRow], identity: Identity, *, now: datetime) -> str:
-    """The manifest of these slivers; valid without any."""
+def manifest_of(rows: Sequence[SliverRow], identity: Identity, *, now: datetime, extensions: Sequence[str] = ()) -> str:
+    """The manifest of these slivers; valid without any. `extensions`: of the slice, as XML."""
     nodes = [_node(row, identity) for row in rows if row.kind == "node"]
     component_ids = {one.client_id: one.component_id for node in nodes for one in node.interfaces}
     links = [_link(row, component_ids, identity) for row in rows if row.kind == "link"]
@@ -38,6 +39,7 @@ def manifest_of(rows: Sequence[SliverRow], identity: Identity, *, now: datetime)
         Manifest(
             nodes=tuple(nodes),
             links=tuple(links),
+            extensions=tuple(Extension(source=source) for source in extensions),
             generated=now,
             expires=min((row.expires_at for row in rows), default=None),
         )

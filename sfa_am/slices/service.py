@@ -85,7 +85,7 @@ class AggregateService:
         named, auth = self._admit(who, urns, "sliverstatus", now)
         with self._store.reading() as tx:
             selected = select(tx, named, auth.target, self._identity)
-        return self._described(auth.target, selected.slivers, now)
+        return self._described(auth.target, selected.slice, selected.slivers, now)
 
     def status(self, who: Presented, urns: Sequence[str], *, now: datetime) -> tuple[URN, Sequence[SliverState]]:
         """The slice and the states of the slivers named. Raises NotFound when there are none."""
@@ -126,6 +126,10 @@ class AggregateService:
             _refuse_known({s.client_id for s in here}, request)
             plan = place(request, offers.stocks(tx), self._identity, AddressPlan(_networks_of(here)))
             row = row or slivers.add_slice(tx, auth.target, now=now)
+            kept = row.extensions if here else ()
+            sent = [extension.source for extension in request.extensions]
+            if (extensions := tuple(dict.fromkeys([*kept, *sent]))) != row.extensions:
+                row = slivers.keep_extensions(tx, row, extensions)
             rows = [
                 _allocated(placed, position, row, ends_at, now)
                 for position, placed in enumerate(plan.slivers, start=len(here))
@@ -136,7 +140,7 @@ class AggregateService:
             except SoldOut as e:
                 raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
             self._write_down(tx, who, auth, Call.ALLOCATE, rows, now)
-        return self._described(auth.target, rows, now)
+        return self._described(auth.target, row, rows, now)
 
     def provision(
         self,
@@ -175,7 +179,7 @@ class AggregateService:
             self._write_down(tx, who, auth, Call.PROVISION, attempt.done, now)
             rows = _again(tx, selected)
         self._wake()
-        return self._described(auth.target, rows, now, attempt.errors)
+        return self._described(auth.target, selected.slice, rows, now, attempt.errors)
 
     def renew(
         self,
@@ -343,11 +347,16 @@ class AggregateService:
         )
 
     def _described(
-        self, target: URN, rows: Sequence[SliverRow], now: datetime, errors: dict[str, str] | None = None
+        self,
+        target: URN,
+        row: SliceRow | None,
+        rows: Sequence[SliverRow],
+        now: datetime,
+        errors: dict[str, str] | None = None,
     ) -> Described:
-        return Described(
-            slice=target, manifest=manifest_of(rows, self._identity, now=now), slivers=self._states(rows, errors)
-        )
+        extensions = row.extensions if row is not None and rows else ()
+        manifest = manifest_of(rows, self._identity, now=now, extensions=extensions)
+        return Described(slice=target, manifest=manifest, slivers=self._states(rows, errors))
 
     def _states(self, rows: Iterable[SliverRow], errors: dict[str, str] | None = None) -> list[SliverState]:
         return [state_of(row, self._identity, (errors or {}).get(row.id, "")) for row in rows]

@@ -131,6 +131,8 @@ slice_ = Table(
     Column("urn_key", String(255), nullable=False, unique=True),  # folded: slice names compare without case
     Column("shut_down_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    # Elements of the requests that belong to no node and no link, as XML, for the manifest.
+    Column("extensions", JSON, nullable=False, default=list, server_default="[]"),
 )
 
 sliver = Table(

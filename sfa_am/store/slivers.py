@@ -5,7 +5,7 @@ A sliver row lives from Allocate until its removal is confirmed; what happened t
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from ipaddress import ip_interface
 from typing import Any
@@ -37,11 +37,15 @@ ROWS_PER_STATEMENT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """A slice that has, or had, slivers here."""
+    """A slice that has, or had, slivers here.
+
+    extensions: elements of its requests that belong to no sliver, as XML
+    """
 
     id: SliceId
     urn: URN
     shut_down_at: datetime | None
+    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,12 @@ def add_slice(tx: Connection, urn: URN, *, now: datetime) -> SliceRow:
     return row
 
 
+def keep_extensions(tx: Connection, row: SliceRow, extensions: Sequence[str]) -> SliceRow:
+    """Remember these elements with a slice in place of those it had."""
+    tx.execute(update(slice_).where(slice_.c.id == row.id).values(extensions=list(extensions)))
+    return replace(row, extensions=tuple(extensions))
+
+
 def shut_down(tx: Connection, slice_id: SliceId, *, now: datetime) -> None:
     """Mark a slice as shut down; its slivers stay for the operator to look at."""
     tx.execute(update(slice_).where(slice_.c.id == slice_id).values(shut_down_at=now))
@@ -131,7 +141,12 @@ def urn_key(urn: URN) -> str:
 
 
 def _slice_row(row: RowMapping) -> SliceRow:
-    return SliceRow(id=SliceId(row["id"]), urn=URN.parse(row["urn"]), shut_down_at=row["shut_down_at"])
+    return SliceRow(
+        id=SliceId(row["id"]),
+        urn=URN.parse(row["urn"]),
+        shut_down_at=row["shut_down_at"],
+        extensions=tuple(row["extensions"]),
+    )
 
 
 # Slivers

@@ -81,6 +81,25 @@ def test_unknown_parts_of_the_request_are_in_the_manifest(am):
     assert 'milk="yes"' in manifest
 
 
+def test_unknown_parts_around_the_nodes_are_in_the_manifest_while_the_slice_has_slivers(am):
+    def text(name, element):
+        return f'<rspec {GENI} xmlns:x="urn:x"><node client_id="{name}"/><x:{element} sugar="no"/></rspec>'
+
+    def described():
+        return read_manifest(am.service.describe(am.who(), [str(am.slice_urn)], now=am.now).manifest)
+
+    assert "x:tea" in am.allocate(text("a", "tea")).manifest
+    assert "x:tea" in am.allocate(text("b", "cup")).manifest
+    assert [extension.source for extension in described().extensions] == [
+        '<x:tea xmlns:x="urn:x" sugar="no"/>',
+        '<x:cup xmlns:x="urn:x" sugar="no"/>',
+    ]
+    am.service.delete(am.who(), [str(am.slice_urn)], best_effort=False, now=am.now)
+    assert described().extensions == ()
+    am.allocate(text("c", "pot"))
+    assert [extension.source[:6] for extension in described().extensions] == ["<x:pot"]
+
+
 def test_links_without_addresses_get_networks_that_do_not_overlap(am):
     nodes = [
         f'<node client_id="n{i}"><interface client_id="n{i}:a"/><interface client_id="n{i}:b"/></node>' for i in (1, 2)
