@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.threadpool import ThreadPool
 
 from credentials import URN
+from rspec import PROTOGENI2
 from sfa_am.errors import AMError, BadArgs, ServerError
 from sfa_am.slices.identity import read_urn
 from sfa_am.slices.lease import wire_time
@@ -206,7 +207,16 @@ def get_version(url: str, *, urn: URN, title: str, other_versions: dict[str, str
     return {
         "geni_api": 3,
         "geni_api_versions": {**other_versions, "3": url},
-        "geni_request_rspec_versions": [{**rspec, "schema": f"{RSPEC}/request.xsd", "extensions": []}],
+        "geni_request_rspec_versions": [
+            {**rspec, "schema": f"{RSPEC}/request.xsd", "extensions": []},
+            {
+                "type": "ProtoGENI",
+                "version": "2",
+                "namespace": PROTOGENI2,
+                "schema": f"{PROTOGENI2}/request.xsd",
+                "extensions": [],
+            },
+        ],
         "geni_ad_rspec_versions": [
             {
                 **rspec,
