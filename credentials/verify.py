@@ -36,6 +36,7 @@ class Authorization:
     privileges: what is granted
     expires_at: aware UTC; the earliest expiry in the whole chain of credentials, one that lets a tool speak included
     owner:      the certificate of the actor
+    is_sha1:    whether a signature in it rests on SHA-1, which the operator allowed its root
     digest:     SHA-256 of the credential, in hex, for the audit
     """
 
@@ -47,6 +48,7 @@ class Authorization:
     owner: GID
     digest: str
     maker: InitVar[object]
+    is_sha1: bool = False
 
     def __post_init__(self, maker: object) -> None:
         if maker is not _MAKER:
@@ -66,6 +68,7 @@ class _Examined:
     target: URN
     privileges: frozenset[Privilege]
     expires_at: datetime
+    is_sha1: bool
     good_until: datetime  # when a certificate or statement in it expires: it must be examined again then
     digest: str
 
@@ -80,6 +83,7 @@ class _Examined:
             expires_at=self.expires_at,
             owner=self.owner,
             digest=self.digest,
+            is_sha1=self.is_sha1,
             maker=_MAKER,
         )
 
@@ -214,6 +218,7 @@ def examine(document: bytes | str, trust: Trust, *, now: datetime) -> _Examined:
         target=target_urn,
         privileges=expanded(presented.privileges, target_urn),
         expires_at=expires_at,
+        is_sha1=any(statement.is_sha1 for statement in statements),
         good_until=min([expires_at, *roots, *certificates]),
         digest=_digest(document),
     )

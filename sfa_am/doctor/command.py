@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich import box
@@ -11,15 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sfa_am.doctor import trusted
 from sfa_am.doctor.examination import examine
 from sfa_am.doctor.finding import Finding, Verdict
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def doctor(as_json: bool) -> None:
+@click.pass_obj
+def doctor(state: Path, as_json: bool) -> None:
     """What this host can do, and how to get the rest. Fails when the native backend lacks something it needs."""
-    findings = examine()
+    findings = [*examine(), *trusted.look(state)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -118,6 +118,7 @@ class Gate:
             target=str(auth.target),
             actor=str(auth.actor),
             spoken_by=str(auth.spoken_by) if auth.spoken_by else None,
+            sha1=auth.is_sha1,
         )
         return auth
 

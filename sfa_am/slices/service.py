@@ -340,7 +340,7 @@ class AggregateService:
                     slice_urn=auth.target,
                     sliver_id=row.id,
                     request_id=who.request_id,
-                    detail=detail or row.client_id,
+                    detail=f"{detail or row.client_id}{' (signed with SHA-1)' if auth.is_sha1 else ''}",
                 )
                 for row in rows
             ],

@@ -185,7 +185,11 @@ def test_of_sha1():
     )
     allowed = Verifier(fed.trust(legacy_sha1=True))
     auth = allowed.verify(document, caller=fed.alice.gid, target=None, operation="createsliver", now=NOW)
-    assert str(auth.actor) == ALICE
+    assert (str(auth.actor), auth.is_sha1) == (ALICE, True)
+    plain = fed.verifier().verify(
+        fed.credential(), caller=fed.alice.gid, target=None, operation="createsliver", now=NOW
+    )
+    assert not plain.is_sha1
 
 
 def test_of_somebody_who_makes_an_authorization_by_hand(fed):
