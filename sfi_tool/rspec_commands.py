@@ -49,9 +49,15 @@ def rspec(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a list for programs.")
 def check(files: Sequence[str], as_json: bool) -> None:
     """Say whether RSpecs are good, and what is wrong where. Exits with 1 if any is refused. FILE - is the input."""
-    from rspec import check
+    from rspec import Problem, Report, check
 
-    reports = [(name, check(content)) for name, content in _contents(files)]
+    reports = []
+    for name in files:
+        try:
+            reports.append((name, check(_content(name))))
+        except OSError as e:
+            problem = Problem(0, f"the file can't be read: {e.strerror}")
+            reports.append((name, Report(type=None, version=None, problems=(problem,))))
     if as_json:
         output.as_json([_as_struct(name, report) for name, report in reports])
     else:
@@ -112,10 +118,14 @@ def _contents(files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """The files with what is in them; exits when one can't be read."""
     for name in files:
         try:
-            yield name, sys.stdin.buffer.read() if name == _STDIN else Path(name).read_bytes()
+            yield name, _content(name)
         except OSError as e:
             click.echo(f"Error: {name}: {e.strerror}", err=True)
             raise SystemExit(_UNREADABLE) from e
+
+
+def _content(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == _STDIN else Path(name).read_bytes()
 
 
 def _as_struct(name: str, report: "Report") -> dict[str, object]:

@@ -54,10 +54,13 @@ def test_programs_get_a_list(run):
     assert (noise["file"], noise["ok"], noise["type"], noise["problems"][0]["line"]) == ("-", False, None, 1)
 
 
-def test_a_file_that_is_not_there_ends_it(run):
-    done = run("check", "none.xml")
-    assert done.exit_code == 2
-    assert "No such file" in done.output
+def test_a_file_that_is_not_there_is_told_beside_the_others(run):
+    done = run("check", "--json", "none.xml", "good.xml")
+    assert done.exit_code == 1
+    none, good = json.loads(done.output)
+    assert (none["ok"], none["problems"][0]["message"]) == (False, "the file can't be read: No such file or directory")
+    assert good["ok"]
+    assert run("show", "none.xml").exit_code == 2
 
 
 def test_conversion_prints_the_document_and_says_what_was_lost(run):
