@@ -60,7 +60,7 @@ def signers():
     return {"RSA": Federation("plc", keys=new_rsa_key), "EC": Federation("plc", keys=new_ec_key)}
 
 
-def signed_by_the_library(fed, *, method, digest, canonical, transforms, envelope, inside):
+def signed_by_the_library(fed, *, method, digest, canonical, transforms, envelope, inside, prefixed):
     """A document with the statement signed, as a GENI tool would by filling in a template."""
     listed = "".join(f'<Transform Algorithm="{one}"/>' for one in transforms)
     document = (
@@ -70,6 +70,10 @@ def signed_by_the_library(fed, *, method, digest, canonical, transforms, envelop
         f'<DigestMethod Algorithm="{digest}"/><DigestValue/></Reference></SignedInfo><SignatureValue/>'
         f"<KeyInfo><X509Data/></KeyInfo></Signature></signatures></signed-credential>"
     )
+    if prefixed:  # as Java tools write it
+        document = re.sub(r"(</?)(Sig|Can|Ref|Tra|Dig|Key|X509)", r"\1ds:\2", document).replace(
+            f'xmlns="{DSIG}"', f'xmlns:ds="{DSIG}"'
+        )
     root = etree.fromstring(document)
     context = xmlsec.SignatureContext()
     context.register_id(root.find("credential"), "id", "http://www.w3.org/XML/1998/namespace")
@@ -124,6 +128,7 @@ def all_good(signers):
                             transforms=transforms,
                             envelope=envelope,
                             inside=inside,
+                            prefixed=number % 2 == 1,
                         ),
                     )
 
