@@ -53,6 +53,19 @@ def refused(trust, gid):
     return str(caught.value)
 
 
+def test_white_space_around_a_list_does_no_harm(fed):
+    text = crl(fed.issuer, fed.alice.gid)._list.public_bytes(Encoding.PEM)
+    assert len(CRL.parse(b"\n " + text + b"\n")) == 1
+
+
+def test_two_authorities_of_one_name_do_not_sign_for_each_other(fed):
+    twin = Federation("plc", keys=new_ec_key)
+    signed = crl(fed.issuer, fed.alice.gid)
+    assert not signed.is_of(twin.root)
+    assert signed.is_of(fed.root)
+    assert not signed.is_of(twin.root)
+
+
 @pytest.mark.parametrize("form", [Encoding.PEM, Encoding.DER])
 def test_what_a_roots_list_revokes_is_refused_and_the_rest_is_not(fed, form):
     checked = trust(fed, crl(fed.issuer, fed.alice.gid, form=form))
