@@ -92,7 +92,8 @@ def _explained(document: bytes, trust: Trust | None, now: datetime) -> Iterator[
         yield from _pem(text, trust, now)
     elif text:
         try:
-            yield _certificate(GID.parse(text), trust, now)
+            # DER may end in what looks like white space.
+            yield _certificate(GID.parse(document if document[:1] == b"\x30" else text), trust, now)
         except BadGID:
             return
 
