@@ -4,7 +4,7 @@ The table is the field's ("Slice-based Federation Architecture", rights): tools 
 kept as it is, odd corners included.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from credentials.urn import URN
@@ -62,6 +62,12 @@ def permits(privilege: str, operation: str) -> bool:
     """Whether holding `privilege` allows `operation`. Unknown privileges allow nothing."""
     operations = PERMITS.get(privilege, frozenset())
     return operation in operations or (privilege != EVERYTHING and EVERYTHING in operations)
+
+
+def permitted(privileges: Iterable[str]) -> frozenset[str]:
+    """All operations that these privileges allow; "*" among them stands for every one."""
+    allowed = [PERMITS.get(one, frozenset()) - ({EVERYTHING} if one == EVERYTHING else set()) for one in privileges]
+    return frozenset().union(*allowed)
 
 
 def default_privileges(target: URN) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from credentials import credential
 from credentials.credential import UnverifiedStatement
 from credentials.errors import CredentialRefused, GIDRefused
 from credentials.gid import GID
-from credentials.privilege import Privilege, expanded, permits
+from credentials.privilege import EVERYTHING, Privilege, expanded, permits, permitted
 from credentials.speaks_for import SpeaksFor, may_speak
 from credentials.trust import Root, Trust
 from credentials.urn import URN
@@ -87,9 +87,13 @@ class _Examined:
             maker=_MAKER,
         )
 
+    @cached_property
+    def _permitted(self) -> frozenset[str]:
+        return permitted(privilege.name for privilege in self.privileges)
+
     def permits(self, operation: str) -> bool:
         """Whether its privileges allow an operation."""
-        return any(permits(privilege.name, operation) for privilege in self.privileges)
+        return operation in self._permitted or EVERYTHING in self._permitted
 
 
 class Verifier:

@@ -13,8 +13,9 @@ from system.conftest import run_over_ssh
 from system.server import RunningServer, allocate, provision, states
 
 from rspec import read_manifest
+from sfi_tool.aggregate_commands import RSPEC_VERSION
 from sfi_tool.identity import as_struct
-from sfi_tool.rspec_commands import EXAMPLE, RSPEC_VERSION
+from sfi_tool.rspec_commands import EXAMPLE
 from sfi_tool.servers import Refusal
 
 pytestmark = [pytest.mark.needs("root", "lxc"), pytest.mark.timeout(300)]

@@ -7,6 +7,7 @@ import pytest
 from conftest import NOW
 
 from credentials import Authorization, CredentialRefused, Root, Trust, Verifier
+from credentials.privilege import EVERYTHING, PERMITS, permits, permitted
 
 
 def verify(verifier, document, caller, target, operation="createsliver", now=NOW):
@@ -323,3 +324,14 @@ def test_rsa_sha1_is_accepted_only_from_roots_the_operator_allowed_it(shared_ref
         Verifier(Trust([Root(root, ("topdom",))])).verify(
             document, caller=alice, target=None, operation="createsliver", now=now
         )
+
+
+def test_what_privileges_permit_together_is_what_they_permit_one_by_one():
+    operations = {operation for some in PERMITS.values() for operation in some} - {EVERYTHING} | {"anything"}
+    names = [*PERMITS, "unheard of"]
+    for first in names:
+        for second in names:
+            together = permitted([first, second])
+            for operation in operations:
+                either = permits(first, operation) or permits(second, operation)
+                assert (operation in together or EVERYTHING in together) == either, (first, second, operation)
