@@ -149,7 +149,7 @@ def check(signature: etree._Element, referenced: etree._Element) -> Signed:
     exclusive, comments = _CANONICAL[canonicalisation]
     # Last, since it takes the children away: copying them would take as long as all the rest of this.
     message = canonical(info, exclusive=exclusive, comments=comments, consume=True)
-    signer = _signer(signature, algorithm, message, _base64(parts.only("SignatureValue")))
+    signer = _signer(parts.only("KeyInfo"), algorithm, message, _base64(parts.only("SignatureValue")))
     return Signed(octets, signer, is_sha1=algorithm in _LEGACY or digest_algorithm in _LEGACY)
 
 
@@ -169,11 +169,9 @@ def _transformed(reference: etree._Element, referenced: etree._Element) -> bytes
     return canonical(referenced, exclusive=exclusive, comments=False)
 
 
-def _signer(signature: etree._Element, algorithm: str, message: bytes, value: bytes) -> GID:
+def _signer(key_info: etree._Element, algorithm: str, message: bytes, value: bytes) -> GID:
     """The certificate of KeyInfo whose key made `value`; usually the first. Bare keys in KeyInfo mean nothing."""
-    texts = [
-        e.text or "" for e in signature.iterfind(f"{{{DSIG}}}KeyInfo/{{{DSIG}}}X509Data/{{{DSIG}}}X509Certificate")
-    ]
+    texts = [_text_of(e) for e in key_info.iterfind(f"{{{DSIG}}}X509Data/{{{DSIG}}}X509Certificate")]
     if not texts:
         raise CredentialRefused("signature", "a signature comes without a certificate of its signer")
     if len(texts) > _MOST_CERTIFICATES:
@@ -278,8 +276,18 @@ def _algorithm(element: etree._Element) -> str:
     return element.get("Algorithm") or ""
 
 
+def _text_of(element: etree._Element) -> str:
+    """All the text of an element that holds nothing else: who stops reading at a child sees less than others do.
+
+    Raises CredentialRefused.
+    """
+    if len(element):
+        raise CredentialRefused("signature", "a signature has something other than text where base64 is expected")
+    return element.text or ""
+
+
 def _base64(element: etree._Element) -> bytes:
     try:
-        return base64.b64decode("".join((element.text or "").split()), validate=True)
+        return base64.b64decode("".join(_text_of(element).split()), validate=True)
     except (binascii.Error, ValueError) as e:
         raise CredentialRefused("signature", "a signature holds something that is not base64") from e

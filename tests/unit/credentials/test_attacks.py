@@ -238,6 +238,28 @@ def test_keys_that_are_not_the_chains(fed, plain):
 # Damage
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{{{DSIG}}}SignedInfo/{{{DSIG}}}Reference/{{{DSIG}}}DigestValue",
+        f"{{{DSIG}}}SignatureValue",
+        f"{{{DSIG}}}KeyInfo/{{{DSIG}}}X509Data/{{{DSIG}}}X509Certificate",
+    ],
+)
+def test_an_element_in_the_midst_of_base64(fed, plain, path):
+    """Readers differ in what they take for the text of an element with children."""
+    root = etree.fromstring(plain.encode())
+    etree.SubElement(root.find(f"signatures/{{{DSIG}}}Signature/{path}"), "more")
+    assert check_that_fails(fed, etree.tostring(root)) == "signature"
+
+
+def test_two_key_infos(fed, plain):
+    root = etree.fromstring(plain.encode())
+    (info,) = root.iter(f"{{{DSIG}}}KeyInfo")
+    info.addnext(copy.deepcopy(info))
+    assert check_that_fails(fed, etree.tostring(root)) == "signature"
+
+
 def test_truncated(fed, plain):
     """At every byte. What is missing at the very end is white space at most."""
     octets = plain.encode()
