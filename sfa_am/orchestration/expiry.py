@@ -4,7 +4,7 @@ from datetime import datetime
 
 import structlog
 
-from sfa_am.slices.service import end_slivers
+from sfa_am.slices.desk import end_slivers
 from sfa_am.slices.states import Allocation, Call, after
 from sfa_am.store import Store, events, slivers
 from sfa_am.store.events import Event

@@ -17,10 +17,11 @@ from twisted.python.threadpool import ThreadPool
 from credentials import URN
 from rspec import PROTOGENI2
 from sfa_am.errors import AMError, BadArgs, ServerError
+from sfa_am.slices.desk import Presented
 from sfa_am.slices.identity import read_urn
 from sfa_am.slices.lease import wire_time
 from sfa_am.slices.replies import Described, SliverState
-from sfa_am.slices.service import AggregateService, Presented
+from sfa_am.slices.service import AggregateService
 from sfa_am.wire import arguments
 from sfa_am.wire.xmlrpc import Caller, Door, marshal
 

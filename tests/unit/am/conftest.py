@@ -14,9 +14,10 @@ from sfa_am.config import Leases, Limits
 from sfa_am.orchestration import work
 from sfa_am.orchestration.expiry import expire
 from sfa_am.orchestration.sweep import sweep
+from sfa_am.slices.desk import Presented
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
-from sfa_am.slices.service import AggregateService, Presented
+from sfa_am.slices.service import AggregateService
 from sfa_am.store import Store, operations, trust
 from sfa_am.store.trust import RootRow
 
