@@ -1,7 +1,7 @@
 """What all calls share: who calls, passing the gate, finding the slivers, writing it down, answering."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,9 +9,12 @@ from sqlalchemy import Connection
 from credentials import GID, URN, Authorization
 from sfa_am.config import Leases, Limits
 from sfa_am.errors import AMError
+from sfa_am.slices import lease
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.lease import Bound
 from sfa_am.slices.manifest import manifest_of
+from sfa_am.slices.policy import Policies
 from sfa_am.slices.replies import Described, SliverState, state_of
 from sfa_am.slices.selection import Named, Selected, read_urns, require_running_slice, require_some, select
 from sfa_am.slices.states import Allocation, Call
@@ -47,6 +50,7 @@ class Desk:
         leases: Leases,
         limits: Limits,
         wake: Callable[[], None],
+        policies: Policies | None = None,
     ) -> None:
         """wake: called after a commit that leaves work to do; may be called from any thread, and may be lost."""
         self._store = store
@@ -54,6 +58,7 @@ class Desk:
         self._identity = identity
         self._leases = leases
         self._limits = limits
+        self._policies = policies or Policies()
         self._wake = wake
 
     def _admit(self, who: Presented, urns: Sequence[str], operation: str, now: datetime) -> tuple[Named, Authorization]:
@@ -83,6 +88,11 @@ class Desk:
             now=now,
             speaking_for=who.speaking_for,
         )
+
+    def _bound(self, auth: Authorization, state: Allocation, now: datetime) -> Bound:
+        """How long slivers in `state` may live, and what sets that."""
+        rules = self._policies.longest(auth.actor, auth.target) if state.is_made else ()
+        return lease.bound(self._leases, state, credential_ends_at=auth.expires_at, rules=rules, now=now)
 
     def _changeable(self, tx: Connection, named: Named, auth: Authorization) -> Selected:
         selected = select(tx, named, auth.target, self._identity)
@@ -128,10 +138,12 @@ class Desk:
         rows: Sequence[SliverRow],
         now: datetime,
         errors: dict[str, str] | None = None,
+        ended: Sequence[SliverRow] = (),
     ) -> Described:
+        """ended: slivers that the call has ended: they have a state still, and no place in the manifest."""
         extensions = row.extensions if row is not None and rows else ()
         manifest = manifest_of(rows, self._identity, now=now, extensions=extensions)
-        return Described(slice=target, manifest=manifest, slivers=self._states(rows, errors))
+        return Described(slice=target, manifest=manifest, slivers=self._states([*rows, *map(gone, ended)], errors))
 
     def _states(self, rows: Iterable[SliverRow], errors: dict[str, str] | None = None) -> list[SliverState]:
         return [state_of(row, self._identity, (errors or {}).get(row.id, "")) for row in rows]
@@ -143,12 +155,22 @@ def end_slivers(tx: Connection, rows: Sequence[SliverRow], *, now: datetime) -> 
     What was only allocated was never made: its row and claims go at once.
     """
     promised = [row for row in rows if row.allocation == Allocation.ALLOCATED]
-    made = [row for row in rows if row.allocation == Allocation.PROVISIONED]
+    made = [row for row in rows if Allocation(row.allocation).is_made]
     slivers.change(tx, [row.id for row in rows], allocation=Allocation.UNALLOCATED.value)
     offers.release(tx, [row.id for row in promised])
     for row in promised:
         slivers.forget(tx, row.id)
     operations.ask(tx, [Wish(sliver_id=row.id, backend=row.backend, kind="remove") for row in made], now=now)
+
+
+def keep_after_all(tx: Connection, rows: Sequence[SliverRow]) -> None:
+    """Slivers that were about to go with an update stay; used by Cancel and when nobody carries the update out."""
+    slivers.change(tx, [row.id for row in rows], allocation=Allocation.PROVISIONED.value, update_ends_at=None)
+
+
+def gone(row: SliverRow) -> SliverRow:
+    """A sliver as it is told once more after its end."""
+    return replace(row, allocation=Allocation.UNALLOCATED.value)
 
 
 class Attempt:

@@ -1,4 +1,4 @@
-"""The calls about slivers that are there: Renew, PerformOperationalAction, Delete, Shutdown."""
+"""The calls about slivers that are there: Renew, PerformOperationalAction, Delete, Cancel, Shutdown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,7 +7,8 @@ from datetime import datetime
 from credentials import URN
 from sfa_am.errors import BadArgs, NotFound, Unsupported
 from sfa_am.slices import lease, logins
-from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers
+from sfa_am.slices.change import waiting
+from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers, gone, keep_after_all
 from sfa_am.slices.replies import SliverState, operational_of
 from sfa_am.slices.selection import Named, require_running_slice, select
 from sfa_am.slices.states import Action, Allocation, Call, Operational, admit_action, after
@@ -35,8 +36,7 @@ class Tending(Desk):
 
         def new_end(row: SliverRow) -> datetime:
             state = after(Allocation(row.allocation), Call.RENEW)
-            limit = lease.bound(self._leases, state, credential_ends_at=auth.expires_at, now=now)
-            return lease.renewed(end_at, limit, as_long_as_possible=as_long_as_possible)
+            return lease.renewed(end_at, self._bound(auth, state, now), as_long_as_possible=as_long_as_possible)
 
         with self._store.transaction() as tx:
             selected = self._changeable(tx, named, auth)
@@ -87,18 +87,30 @@ class Tending(Desk):
         with self._store.transaction() as tx:
             selected = self._changeable(tx, named, auth)
             attempt = Attempt(selected.slivers, best_effort)
-            gone = list(attempt.each(lambda row: after(Allocation(row.allocation), Call.DELETE)))
-            end_slivers(tx, gone, now=now)
-            self._write_down(tx, who, auth, Call.DELETE, gone, now)
+            ended = list(attempt.each(lambda row: after(Allocation(row.allocation), Call.DELETE)))
+            end_slivers(tx, ended, now=now)
+            self._write_down(tx, who, auth, Call.DELETE, ended, now)
         self._wake()
-        deleted = {row.id for row in gone}
-        return self._states(
-            [
-                replace(row, allocation=Allocation.UNALLOCATED.value) if row.id in deleted else row
-                for row in selected.slivers
-            ],
-            attempt.errors,
-        )
+        deleted = {row.id for row in ended}
+        rows = [gone(row) if row.id in deleted else row for row in selected.slivers]
+        return self._states(rows, attempt.errors)
+
+    def cancel(self, who: Presented, urns: Sequence[str], *, best_effort: bool, now: datetime) -> Sequence[SliverState]:
+        """Take back what waits for Provision: what is only allocated ends, what was about to go stays.
+
+        A slice stands for those of its slivers that wait. Raises NotFound, Unsupported (state).
+        """
+        named, auth = self._admit(who, urns, "createsliver", now)
+        with self._store.transaction() as tx:
+            selected = waiting(self._changeable(tx, named, auth))
+            attempt = Attempt(selected.slivers, best_effort)
+            done = attempt.each(lambda row: after(Allocation(row.allocation), Call.CANCEL))
+            ended = [row for row in done if row.allocation == Allocation.ALLOCATED]
+            end_slivers(tx, ended, now=now)
+            keep_after_all(tx, [row for row in done if row.allocation == Allocation.UPDATING])
+            self._write_down(tx, who, auth, Call.CANCEL, done, now)
+            rows = again(tx, selected)
+        return self._states([*rows, *map(gone, ended)], attempt.errors)
 
     def shutdown(self, who: Presented, slice_urn: URN, *, now: datetime) -> None:
         """Stop a slice for an operator to look at: its machines halt and nobody can change it any more."""
@@ -109,7 +121,7 @@ class Tending(Desk):
                 raise NotFound(f"slice {auth.target} has never had slivers at this aggregate")
             require_running_slice(selected, auth.target)
             slivers.shut_down(tx, selected.slice.id, now=now)
-            machines = [s for s in selected.slivers if s.kind == "node" and s.allocation == Allocation.PROVISIONED]
+            machines = [s for s in selected.slivers if s.kind == "node" and Allocation(s.allocation).is_made]
             for row in machines:
                 slivers.change_wish(tx, row, running=False)
             self._ask(tx, machines, "converge", now)
