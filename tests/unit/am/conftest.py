@@ -167,29 +167,34 @@ class Aggregate:
         self.now += timedelta(**time)
 
 
+def aggregate_in(path: Path, plc: Federation, backend: SimulatedBackend | None = None, **settings) -> Aggregate:
+    """An aggregate with its store in this folder. Close the store."""
+    store = Store.in_folder(path)
+    store.migrate()
+    with store.transaction() as tx:
+        root = RootRow(
+            fingerprint=plc.root.fingerprint,
+            gid=plc.root.pem,
+            names=("plc",),
+            legacy_sha1=False,
+            added_at=NOW,
+            added_by="test",
+        )
+        trust.put(tx, root)
+    return Aggregate(plc, store, backend or SimulatedBackend(), **settings)
+
+
 @pytest.fixture
 def make_aggregate(plc, tmp_path) -> Callable[..., Aggregate]:
-    stores = []
+    made = []
 
     def make(backend: SimulatedBackend | None = None, path: Path = tmp_path, **settings) -> Aggregate:
-        store = Store.in_folder(path)
-        stores.append(store)
-        store.migrate()
-        with store.transaction() as tx:
-            root = RootRow(
-                fingerprint=plc.root.fingerprint,
-                gid=plc.root.pem,
-                names=("plc",),
-                legacy_sha1=False,
-                added_at=NOW,
-                added_by="test",
-            )
-            trust.put(tx, root)
-        return Aggregate(plc, store, backend or SimulatedBackend(), **settings)
+        made.append(aggregate_in(path, plc, backend, **settings))
+        return made[-1]
 
     yield make
-    for store in stores:
-        store.close()
+    for one in made:
+        one.store.close()
 
 
 @pytest.fixture
