@@ -142,11 +142,20 @@ def _help(name: str, command: click.Command, parent: click.Context | None) -> li
     return lines
 
 
+def conformance_page() -> str:
+    """What each call of the AM API must answer."""
+    sys.path.insert(0, str(REFERENCE.parent.parent / "tests"))
+    from unit.am import conformance
+
+    return conformance.page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "states.md": states_page,
     "errors.md": errors_page,
     "commands.md": commands_page,
+    "conformance.md": conformance_page,
 }
 
 
