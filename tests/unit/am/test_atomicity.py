@@ -69,9 +69,7 @@ CALLS = {
 def prepare(am, given):
     if given is None:
         return
-    am.allocate(
-        REQUEST.replace('<link client_id="cable">', '<link client_id="cable">') if given != "updating" else OTHERS
-    )
+    am.allocate(OTHERS if given in ("lone", "updating") else REQUEST)
     if given == "allocated":
         return
     am.provision()
