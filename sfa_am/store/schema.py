@@ -110,6 +110,40 @@ slice_member = Table(
     Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
 )
 
+# What the clearinghouse keeps beside them.
+
+member_profile = Table(
+    "member_profile",
+    metadata,
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+    Column("first_name", String(255), nullable=False, default=""),
+    Column("last_name", String(255), nullable=False, default=""),
+)
+
+service = Table(
+    "service",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("url", String(2000), primary_key=True),  # an aggregate has one for each version of its API
+    Column("type", String(32), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("certificate", Text, nullable=False, default=""),  # PEM
+    Column("created_at", UtcTime, nullable=False),
+)
+
+# What tools tell of slivers, here or elsewhere: hints for people, never believed.
+sliver_info = Table(
+    "sliver_info",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), nullable=False, index=True),
+    Column("aggregate_urn", String(255), nullable=False),
+    Column("creator_urn", String(255), nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+)
+
 trust_root = Table(
     "trust_root",
     metadata,
