@@ -137,7 +137,7 @@ sliver_info = Table(
     "sliver_info",
     metadata,
     Column("urn", String(255), primary_key=True),
-    Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), nullable=False, index=True),
+    Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), primary_key=True, index=True),
     Column("aggregate_urn", String(255), nullable=False),
     Column("creator_urn", String(255), nullable=False, index=True),
     Column("created_at", UtcTime, nullable=False),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true, update
 
 from credentials import URN
 from sfa_am.store.schema import registered_slice, sliver_info
@@ -36,9 +36,9 @@ def add(tx: Connection, one: SliverInfo) -> None:
     )
 
 
-def by_urn(tx: Connection, urn: URN) -> SliverInfo | None:
-    """One sliver."""
-    return next(iter(_read(tx, sliver_info.c.urn == str(urn))), None)
+def named(tx: Connection, urn: URN) -> Sequence[SliverInfo]:
+    """What is told of a sliver: once for each slice that is said to hold it, since anybody may claim a name."""
+    return _read(tx, sliver_info.c.urn == str(urn))
 
 
 def everything(tx: Connection, *, slices: Collection[URN] | None = None) -> Sequence[SliverInfo]:
@@ -48,14 +48,24 @@ def everything(tx: Connection, *, slices: Collection[URN] | None = None) -> Sequ
     return _read(tx, sliver_info.c.slice_urn.in_([str(urn).lower() for urn in slices]))
 
 
-def set_end(tx: Connection, urn: URN, expires_at: datetime | None) -> None:
+def count(tx: Connection, slice_urn: URN) -> int:
+    """How many slivers of a slice are known."""
+    here = sliver_info.c.slice_urn == str(slice_urn).lower()
+    return tx.execute(select(func.count()).select_from(sliver_info).where(here)).scalar_one()
+
+
+def set_end(tx: Connection, one: SliverInfo, expires_at: datetime | None) -> None:
     """Change when a sliver ends."""
-    tx.execute(update(sliver_info).where(sliver_info.c.urn == str(urn)).values(expires_at=expires_at))
+    tx.execute(update(sliver_info).where(_here(one)).values(expires_at=expires_at))
 
 
-def remove(tx: Connection, urn: URN) -> None:
+def remove(tx: Connection, one: SliverInfo) -> None:
     """Forget a sliver."""
-    tx.execute(delete(sliver_info).where(sliver_info.c.urn == str(urn)))
+    tx.execute(delete(sliver_info).where(_here(one)))
+
+
+def _here(one: SliverInfo) -> ColumnElement[bool]:
+    return (sliver_info.c.urn == str(one.urn)) & (sliver_info.c.slice_urn == str(one.slice_urn).lower())
 
 
 def _read(tx: Connection, which: ColumnElement[bool]) -> list[SliverInfo]:

@@ -4,7 +4,7 @@ Codes are the API's own (Common Federation API version 2, "Error codes"). `outpu
 clients look for it there: "DUPLICATE_ERROR (urn:... is registered already) [request 1a2b]".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any
@@ -13,14 +13,17 @@ import structlog
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.threadpool import ThreadPool
 
+from credentials import URN
 from sfa_am.authority.callers import NotKnown, Shown
 from sfa_am.errors import AlreadyExists, AMError, Forbidden, Refused, ServerError, Unavailable, Unsupported
+from sfa_am.slices.identity import read_urn
 from sfa_am.wire import arguments
 from sfa_am.wire.xmlrpc import Caller, Door
 
 log = structlog.get_logger()
 
-VERSION = "2"
+CREDENTIAL_TYPES = [{"type": kind, "version": version} for kind, version in arguments.CREDENTIAL_TYPES]
+"""What is read here, as get_version tells it."""
 
 
 class Code(IntEnum):
@@ -58,9 +61,9 @@ def success(value: object) -> dict[str, object]:
 
 
 def failure(code: Code, sentence: str, request_id: str) -> dict[str, object]:
-    """Why not. The value is empty text, not nothing: not every client reads that."""
+    """Why not."""
     ascii_only = sentence.encode("ascii", "backslashreplace").decode()
-    return {"code": int(code), "value": "", "output": f"{code.name} ({ascii_only}) [request {request_id}]"}
+    return {"code": int(code), "value": None, "output": f"{code.name} ({ascii_only}) [request {request_id}]"}
 
 
 class FederationDoor(Door):
@@ -85,6 +88,15 @@ class FederationDoor(Door):
         return success(value)
 
 
+def take(name: str, sent: Sequence[object], *names: str) -> list[Any]:
+    """The arguments of a call: those named, then credentials and options. The last two may be left out or empty.
+
+    Raises BadArgs.
+    """
+    *first, credentials, given = arguments.expect(name, sent, (*names, "credentials", "options"), optional=2)
+    return [*first, credentials, {} if given in (None, "", []) else arguments.options(given)]
+
+
 def shown(caller: Caller, credentials: object, options: Mapping[str, Any]) -> Shown:
     """What a caller brings to be known by. An empty struct is taken for no credentials: some clients send that."""
     documents = arguments.credentials(credentials) if credentials not in (None, "", {}) else ()
@@ -96,11 +108,16 @@ def shown(caller: Caller, credentials: object, options: Mapping[str, Any]) -> Sh
     )
 
 
-def options(value: object) -> Mapping[str, Any]:
-    """The options, which may be left empty in any way. Raises BadArgs."""
-    return {} if value in (None, "", []) else arguments.options(value)
-
-
-def fields_of(given: Mapping[str, Any]) -> Mapping[str, object]:
+def fields_of(options: Mapping[str, Any]) -> Mapping[str, object]:
     """The option `fields`. Raises BadArgs."""
-    return arguments.options(given.get("fields", {}))
+    return arguments.options(options.get("fields", {}))
+
+
+def urn(value: object, what: str) -> URN:
+    """A name that a client sent. Raises BadArgs."""
+    return read_urn(arguments.text(value, what).strip(), what)
+
+
+def sfa_credential(document: str) -> list[dict[str, str]]:
+    """The answer to get_credentials."""
+    return [{"geni_type": "geni_sfa", "geni_version": "3", "geni_value": document}]

@@ -6,11 +6,10 @@ docs/reference/clearinghouse.md. Names that begin with an underscore are our add
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
 from uuid import UUID
 from xmlrpc.client import DateTime
 
@@ -86,14 +85,14 @@ class Fields:
     kind: str
     key: str
     fields: tuple[Field, ...]
-    aliases: Mapping[str, str] = MappingProxyType({})
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
         """Each field under its name."""
         return {field.name: field for field in self.fields}
 
-    def field(self, name: str, where: str) -> Field:
+    def named(self, name: str, where: str) -> Field:
         """The field of this name, or of one that clients use for it. Raises BadArgs."""
         found = self.by_name.get(self.aliases.get(name, name))
         if found is None:
@@ -104,7 +103,7 @@ class Fields:
         """The values for a new object. Raises BadArgs: unknown, not for clients to set, of another type, missing."""
         values = {}
         for name, value in given.items():
-            field = self.field(name, "fields")
+            field = self.named(name, "fields")
             if field.create is Create.NOT:
                 raise BadArgs(
                     f"{field.name} can't be set when a {self.kind} is made; {self._listed(creation=True)} can"
@@ -119,7 +118,7 @@ class Fields:
         """The values to change. Raises BadArgs likewise."""
         values = {}
         for name, value in given.items():
-            field = self.field(name, "fields")
+            field = self.named(name, "fields")
             if not field.update:
                 raise BadArgs(f"{field.name} of a {self.kind} can't be changed; {self._listed(creation=False)} can")
             values[field.name] = field.read(value)
@@ -271,7 +270,7 @@ PROJECT = Fields(
         ),
         Field("PROJECT_EXPIRED", Type.BOOLEAN, "whether it has ended"),
     ),
-    aliases=MappingProxyType({"PROJECT_DESC": "PROJECT_DESCRIPTION"}),  # geni-lib writes it so
+    aliases={"PROJECT_DESC": "PROJECT_DESCRIPTION"},  # geni-lib writes it so
 )
 
 SLIVER_INFO = Fields(

@@ -76,7 +76,7 @@ def _match(fields: Fields, given: object) -> dict[str, tuple[Value, ...]]:
         raise BadArgs("option match must be a struct of fields and the values wanted")
     match: dict[str, tuple[Value, ...]] = {}
     for name, value in given.items():
-        field = fields.field(name, "option match")
+        field = fields.named(name, "option match")
         if not field.match:
             possible = ", ".join(one.name for one in fields.fields if one.match)
             raise BadArgs(f"option match: {field.name} can't be matched; {possible} can")
@@ -91,4 +91,4 @@ def _filter(fields: Fields, given: object) -> tuple[str, ...]:
     if given in (None, "", [], {}):
         return tuple(fields.by_name)
     names = arguments.texts(given, "option filter")
-    return tuple(dict.fromkeys(fields.field(name, "option filter").name for name in names))
+    return tuple(dict.fromkeys(fields.named(name, "option filter").name for name in names))

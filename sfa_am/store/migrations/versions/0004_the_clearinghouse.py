@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("creator_urn", sa.String(255), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger),
-        sa.PrimaryKeyConstraint("urn", name="pk_sliver_info"),
+        sa.PrimaryKeyConstraint("urn", "slice_urn", name="pk_sliver_info"),
         sa.ForeignKeyConstraint(
             ["slice_urn"],
             ["registered_slice.urn"],
