@@ -11,8 +11,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from credentials import GID, URN
+from sfa_am.authority import roles
 from sfa_am.authority.project_names import authority_over
-from sfa_am.authority.roles import DECIDES, OVERSEES, WORKS, Role, roles_in_authorities, roles_in_slices
+from sfa_am.authority.roles import DECIDES, OVERSEES, WORKS, Role
 from sfa_am.errors import Forbidden
 from sfa_am.slices.gate import Gate
 from sfa_am.store import registry
@@ -138,8 +139,8 @@ class Callers:
         return Person(
             member=member,
             top=self._top,
-            authorities=roles_in_authorities(tx, member.urn),
-            slices=roles_in_slices(tx, member.urn),
+            authorities=roles.in_authorities(tx, member.urn),
+            slices=roles.in_slices(tx, member.urn),
             spoken_by=proven.spoken_by,
             request_id=proven.request_id,
         )

@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from credentials import URN
+from sfa_am.authority import roles
 from sfa_am.authority.callers import Callers, Person, Shown
 from sfa_am.authority.records import Wanted, check
 from sfa_am.authority.registry import USER_PRIVILEGES, Registry
-from sfa_am.authority.roles import colleagues
 from sfa_am.authority.slice_authority import write_down
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound
 from sfa_am.store import Store, profiles, registry
@@ -188,10 +188,17 @@ class _Known:
 
     def __init__(self, tx: Connection, person: Person) -> None:
         self._all = person.oversees(person.top)
-        self._some = frozenset({person.urn, *colleagues(tx, person)})
+        self._some = frozenset({person.urn, *_colleagues(tx, person)})
 
     def __contains__(self, urn: URN) -> bool:
         return self._all or urn in self._some
+
+
+def _colleagues(tx: Connection, person: Person) -> set[URN]:
+    """Those who share a slice or a project with somebody. The top authority is everybody's, and doesn't count."""
+    groups = [roles.of_slice(tx, urn) for urn in person.slices]
+    groups += [roles.of_authority(tx, urn) for urn in person.authorities if urn != person.top]
+    return {one for group in groups for one in group}
 
 
 def _told(member: Member, names: Profile, known: _Known) -> MemberInfo:
@@ -224,9 +231,8 @@ def _key(tx: Connection, person: Person, key_id: str, member: URN | None) -> tup
     named = None if member is None else [member]
     for owner in _some(tx, named if person.decides_over(person.top) else [person.urn]):
         for place, line in enumerate(owner.keys):
-            if Key.of(owner.urn, line).id == key_id:
-                if member in (None, owner.urn):
-                    return owner, place
+            if Key.of(owner.urn, line).id == key_id and member in (None, owner.urn):
+                return owner, place
     raise NotFound(f"there is no key {key_id!a:.70} that {person.urn} may change")
 
 

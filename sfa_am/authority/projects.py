@@ -6,14 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from credentials import URN
+from credentials import URN, BadName
+from sfa_am.authority import roles
 from sfa_am.authority.callers import Callers, Person, Shown
 from sfa_am.authority.memberships import Belonging, Changes, Membership, changed
 from sfa_am.authority.project_names import authority_of, project_of
 from sfa_am.authority.records import Wanted
 from sfa_am.authority.registry import Registry
-from sfa_am.authority.roles import Role, members_of_authority, roles_to_tell
-from sfa_am.authority.slice_authority import write_down
+from sfa_am.authority.roles import Role
+from sfa_am.authority.slice_authority import insist_on_telling, memberships, write_down
 from sfa_am.errors import BadArgs, Forbidden, NotFound
 from sfa_am.store import Store, authorities
 from sfa_am.store.authorities import AuthorityRow
@@ -53,11 +54,11 @@ class Projects:
             if not person.decides_over(person.top):
                 raise Forbidden(f"{person.urn} may not make projects; those who lead or administer {person.top} may")
             _check_end(expires_at, now)
-            self._registry.enter_authority(tx, Wanted(urn=authority, description=description), now=now)
-            authorities.change(tx, authority, expires_at=expires_at)
+            wanted = Wanted(urn=authority, description=description, expires_at=expires_at)
+            self._registry.enter_authority(tx, wanted, parent=person.top, now=now)
             authorities.set_members(tx, authority, {person.urn: Role.LEAD})
             write_down(tx, person, "create_project", authority, now)
-            return _told(_there(tx, authority))
+            return _told(self._visible(tx, self._callers.person(tx, proven), self._named(name)))
 
     def find(self, shown: Shown, *, named: Collection[URN] | None = None, now: datetime) -> list[Project]:
         """The projects that the caller belongs to or oversees, by name. named: only these."""
@@ -85,10 +86,7 @@ class Projects:
             if not person.decides_over(row.urn):
                 raise Forbidden(f"changing {urn} is for its LEAD and ADMINs")
             _check_end(expires_at, now)
-            if description is not None:
-                self._registry.describe_authority(tx, row.urn, description)
-            if expires_at is not None:
-                authorities.change(tx, row.urn, expires_at=expires_at)
+            self._registry.change_authority(tx, Wanted(urn=row.urn, description=description, expires_at=expires_at))
             write_down(tx, person, "update_project", row.urn, now)
 
     def remove(self, shown: Shown, urn: URN, *, now: datetime) -> None:
@@ -109,7 +107,7 @@ class Projects:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             person = self._callers.person(tx, proven)
-            return members_of_authority(tx, self._visible(tx, person, urn).urn)
+            return memberships(tx, roles.of_authority(tx, self._visible(tx, person, urn).urn))
 
     def change_members(self, shown: Shown, urn: URN, changes: Changes, *, now: datetime) -> None:
         """Let people come and go, or give them other roles."""
@@ -119,8 +117,9 @@ class Projects:
             authority = self._visible(tx, person, urn).urn
             if not person.decides_over(authority) and not changes.only_removes(person.urn):
                 raise Forbidden(f"who belongs to {urn} is for its LEAD and ADMINs to say; {person.urn} is neither")
-            before = {one.person: one.role for one in members_of_authority(tx, authority)}
-            after = changed(before, changes, may_appoint=self._leads(person, authority), of=urn)
+            after = changed(
+                roles.of_authority(tx, authority), changes, may_appoint=self._leads(person, authority), of=urn
+            )
             self._registry.check_known(tx, tuple(urn for urn, _ in changes.add))
             authorities.set_members(tx, authority, after)
             write_down(tx, person, "modify_project_members", authority, now)
@@ -130,8 +129,9 @@ class Projects:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             caller = self._callers.person(tx, proven)
-            roles = roles_to_tell(tx, caller, person)
-            told = [(_told(row), roles[row.urn]) for row in authorities.children(tx, caller.top) if row.urn in roles]
+            insist_on_telling(caller, person)
+            held = roles.in_authorities(tx, person)
+            told = [(_told(row), held[row.urn]) for row in authorities.children(tx, caller.top) if row.urn in held]
             return [
                 Belonging(urn=one.urn, uuid=one.uuid, role=role, is_expired=one.is_expired(now)) for one, role in told
             ]
@@ -155,6 +155,19 @@ class Projects:
 
     def _leads(self, person: Person, authority: URN) -> bool:
         return person.authorities.get(authority) is Role.LEAD or person.decides_over(person.top)
+
+
+def _told(row: AuthorityRow) -> Project:
+    urn = project_of(row.urn)
+    if urn is None:
+        raise ValueError(f"{row.urn} stands at the top and is no project")
+    return Project(
+        urn=urn,
+        uuid=row.uuid,
+        description=row.description,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
 
 
 def _check_end(expires_at: datetime | None, now: datetime) -> None:

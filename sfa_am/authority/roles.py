@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from credentials import URN
+from sfa_am.store import authorities, registry
 
 
 class Role(StrEnum):
@@ -26,3 +27,27 @@ WORKS = frozenset({Role.LEAD, Role.ADMIN, Role.MEMBER})
 
 OVERSEES = frozenset({Role.LEAD, Role.ADMIN, Role.AUDITOR, Role.OPERATOR})
 """Who sees all that is below an authority."""
+
+
+def in_authorities(tx: Connection, person: URN) -> dict[URN, Role]:
+    """A person's roles in authorities."""
+    return _roles(authorities.of_person(tx, person))
+
+
+def in_slices(tx: Connection, person: URN) -> dict[URN, Role]:
+    """A person's roles in slices."""
+    return _roles(registry.roles_in_slices(tx, person))
+
+
+def of_authority(tx: Connection, urn: URN) -> dict[URN, Role]:
+    """The members of an authority."""
+    return _roles(authorities.members(tx, urn))
+
+
+def of_slice(tx: Connection, urn: URN) -> dict[URN, Role]:
+    """The members of a slice."""
+    return _roles(registry.slice_roles(tx, urn))
+
+
+def _roles(stored: Mapping[URN, str]) -> dict[URN, Role]:
+    return {urn: Role(role) for urn, role in stored.items()}

@@ -71,18 +71,17 @@ class ServiceRegistry:
 
 
 def own_services(
-    *, authority: URN, root: str, host: str, registry_port: int, am_url: str, title: str, now: datetime
+    *, authority: URN, root: str, base: str, am_url: str, title: str, now: datetime
 ) -> tuple[ServiceRow, ...]:
-    """What this installation itself offers. root: its certificate, PEM; host, ports: as clients reach it."""
+    """What this installation itself offers. root: its certificate, PEM; base: URL of the clearinghouse, no slash."""
     name = authority.authority
-    base = f"https://{host}:{registry_port}"
 
     def one(kind: str, suffix: str, url: str, description: str) -> ServiceRow:
         return ServiceRow(
             urn=URN(name, "authority", suffix),
             url=url,
             type=kind,
-            name=f"{name} {suffix.upper()}",
+            name=f"{name} {suffix}",
             description=description,
             certificate=root,
             created_at=now,

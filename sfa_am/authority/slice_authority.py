@@ -10,17 +10,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from credentials import URN
+from credentials import URN, BadName
+from sfa_am.authority import roles
 from sfa_am.authority.callers import Callers, Person, Shown
 from sfa_am.authority.memberships import Belonging, Changes, Membership, changed
 from sfa_am.authority.project_names import authority_of, authority_over, project_of
 from sfa_am.authority.records import Wanted
 from sfa_am.authority.registry import SLICE_PRIVILEGES, Registry
-from sfa_am.authority.roles import DECIDES, WORKS, Role, members_of_slice
-from sfa_am.errors import Forbidden, NotFound, Refused
-from sfa_am.store import Store, authorities, events, registered_slices
+from sfa_am.authority.roles import Role
+from sfa_am.errors import BadArgs, Forbidden, NotFound, Refused
+from sfa_am.store import Store, authorities, events
+from sfa_am.store import registry as rows
 from sfa_am.store.events import Event
-from sfa_am.store.registered_slices import RegisteredSlice
+from sfa_am.store.registry import RegisteredSlice
 
 INFO_ONLY = {"info": True}
 """What auditors and operators get: to look, and not to touch."""
@@ -46,6 +48,16 @@ class SliceAuthority:
         self._callers = callers
         self._registry = registry
 
+    @property
+    def urn(self) -> URN:
+        """The top authority's name."""
+        return self._registry.urn
+
+    def project_of(self, slice_: URN) -> URN | None:
+        """The project that a slice's name says it is of; None for one directly below the top."""
+        authority = authority_over(slice_)
+        return None if authority == self.urn else project_of(authority)
+
     def create(
         self,
         shown: Shown,
@@ -65,14 +77,14 @@ class SliceAuthority:
                 raise Forbidden(_no_slices_in(person, project))
             expires_at = self._end_within(tx, authority, project, expires_at, now)
             wanted = Wanted(
-                urn=self._registry.name_of_slice(authority, name),
+                urn=_name(authority, name),
                 description=description,
                 members=(person.urn,),
                 expires_at=expires_at,
             )
             self._registry.enter_slice(tx, wanted, now=now)
             write_down(tx, person, "create_slice", wanted.urn, now)
-            return _told(_there(tx, wanted.urn))
+            return self._told(visible(tx, self._callers.person(tx, proven), wanted.urn))
 
     def find(self, shown: Shown, *, named: Collection[URN] | None = None, now: datetime) -> list[Slice]:
         """The slices that the caller may see, by name. named: only these."""
@@ -80,10 +92,10 @@ class SliceAuthority:
         with self._store.reading() as tx:
             person = self._callers.person(tx, proven)
             if named is None:
-                found = registered_slices.everything(tx)
+                found = rows.slices(tx)
             else:
-                found = [one for urn in dict.fromkeys(named) if (one := registered_slices.by_urn(tx, urn))]
-            return [_told(one) for one in found if person.sees_slice(one.urn)]
+                found = [one for urn in dict.fromkeys(named) if (one := rows.slice_by_urn(tx, urn))]
+            return [self._told(one) for one in found if person.sees_slice(one.urn)]
 
     def change(
         self,
@@ -103,7 +115,7 @@ class SliceAuthority:
                 raise Forbidden(f"{person.urn} may look at {urn}, and not change it")
             authority = authority_over(slice_.urn)
             if expires_at is not None:
-                self._end_within(tx, authority, project_of(authority), expires_at, now)
+                self._end_within(tx, authority, self.project_of(slice_.urn), expires_at, now)
             self._registry.change_slice(
                 tx, Wanted(urn=slice_.urn, description=description, expires_at=expires_at), now=now
             )
@@ -133,7 +145,7 @@ class SliceAuthority:
             if not person.decides_over_slice(slice_.urn):
                 raise Forbidden(f"ending {urn} is for its LEAD and ADMINs")
             if slice_.expires_at > now:
-                registered_slices.change(tx, slice_.urn, expires_at=now)
+                rows.change_slice(tx, slice_.urn, expires_at=now)
             write_down(tx, person, "end_slice", slice_.urn, now)
 
     # Members
@@ -143,7 +155,7 @@ class SliceAuthority:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             person = self._callers.person(tx, proven)
-            return members_of_slice(tx, visible(tx, person, urn).urn)
+            return memberships(tx, roles.of_slice(tx, visible(tx, person, urn).urn))
 
     def change_members(self, shown: Shown, urn: URN, changes: Changes, *, now: datetime) -> None:
         """Let people come and go, or give them other roles."""
@@ -155,10 +167,9 @@ class SliceAuthority:
             if not decides and not changes.only_removes(person.urn):
                 raise Forbidden(f"who belongs to {urn} is for its LEAD and ADMINs to say; {person.urn} is neither")
             leads = person.slices.get(slice_.urn) is Role.LEAD or person.decides_over(authority_over(slice_.urn))
-            before = {one.person: one.role for one in members_of_slice(tx, slice_.urn)}
-            after = changed(before, changes, may_appoint=leads, of=slice_.urn)
+            after = changed(roles.of_slice(tx, slice_.urn), changes, may_appoint=leads, of=slice_.urn)
             self._registry.check_known(tx, tuple(urn for urn, _ in changes.add))
-            registered_slices.set_members(tx, slice_.urn, after)
+            rows.set_slice_roles(tx, slice_.urn, after)
             write_down(tx, person, "modify_slice_members", slice_.urn, now)
 
     def slices_of(self, shown: Shown, person: URN, *, now: datetime) -> list[Belonging]:
@@ -166,13 +177,31 @@ class SliceAuthority:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             caller = self._callers.person(tx, proven)
-            roles = roles_to_tell(tx, caller, person, self._registry)
-            found = [(registered_slices.by_urn(tx, urn), role) for urn, role in roles.items()]
+            insist_on_telling(caller, person)
+            held = roles.in_slices(tx, person)
+            found = [(rows.slice_by_urn(tx, urn), role) for urn, role in held.items()]
             return [
                 Belonging(urn=one.urn, uuid=one.uuid, role=role, is_expired=one.expires_at <= now)
                 for one, role in found
                 if one is not None
             ]
+
+    def usual_end(self, slice_: URN, now: datetime) -> datetime:
+        """Until when a slice is made or renewed where nobody says until when."""
+        with self._store.reading() as tx:
+            row = authorities.by_urn(tx, authority_over(slice_))
+        usual = self._registry.usual_end(now)
+        return usual if row is None or row.expires_at is None else min(usual, row.expires_at)
+
+    def _told(self, one: RegisteredSlice) -> Slice:
+        return Slice(
+            urn=one.urn,
+            uuid=one.uuid,
+            description=one.description,
+            project=self.project_of(one.urn),
+            created_at=one.created_at,
+            expires_at=one.expires_at,
+        )
 
     def _end_within(
         self, tx: Connection, authority: URN, project: URN | None, expires_at: datetime | None, now: datetime
@@ -192,12 +221,24 @@ class SliceAuthority:
 
 def visible(tx: Connection, person: Person, urn: URN) -> RegisteredSlice:
     """A slice that the caller may see. Raises Forbidden, with one answer for unknown ones and for those of others."""
-    found = registered_slices.by_urn(tx, urn)
+    found = rows.slice_by_urn(tx, urn)
     if found is not None and person.sees_slice(found.urn):
         return found
     if person.oversees(authority_over(urn)):
         raise NotFound(f"Unknown slice urn {urn}: there is none of this name here")
     raise Forbidden(f"{person.urn} is no member of a slice {urn} of this authority")
+
+
+def memberships(tx: Connection, people: Mapping[URN, Role]) -> list[Membership]:
+    """Members as clients are told of them."""
+    found = [(rows.member_by_urn(tx, urn), role) for urn, role in people.items()]
+    return [Membership(person=one.urn, uuid=one.uuid, role=role) for one, role in found if one is not None]
+
+
+def insist_on_telling(caller: Person, person: URN) -> None:
+    """What somebody belongs to is told to them, and to those who oversee everything. Raises Forbidden."""
+    if person != caller.urn and not caller.oversees(caller.top):
+        raise Forbidden(f"{caller.urn} is not told what {person} belongs to")
 
 
 def write_down(tx: Connection, person: Person, what: str, urn: URN, now: datetime) -> None:
@@ -214,15 +255,11 @@ def write_down(tx: Connection, person: Person, what: str, urn: URN, now: datetim
     events.add(tx, [about])
 
 
-def _told(one: RegisteredSlice) -> Slice:
-    return Slice(
-        urn=one.urn,
-        uuid=one.uuid,
-        description=one.description,
-        project=project_of(authority_over(one.urn)),
-        created_at=one.created_at,
-        expires_at=one.expires_at,
-    )
+def _name(authority: URN, name: str) -> URN:
+    try:
+        return URN(authority.authority, "slice", name)
+    except BadName as e:
+        raise BadArgs(f"SLICE_NAME: {e}") from e
 
 
 def _no_slices_in(person: Person, project: URN | None) -> str:

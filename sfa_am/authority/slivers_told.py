@@ -43,7 +43,7 @@ class SliversTold:
             slice_ = visible(tx, person, slice_urn)
             if not person.works_with(slice_.urn):
                 raise Forbidden(f"{person.urn} may look at {slice_urn}, and tell nothing of it")
-            if creator != person.urn and creator not in slice_.people:
+            if creator != person.urn and creator not in slice_.members:
                 raise BadArgs(f"{creator} is no member of {slice_urn}, and made no sliver of it")
             if any(one.slice_urn == slice_.urn for one in sliver_infos.named(tx, urn)):
                 raise AlreadyExists(f"sliver {urn} of {slice_urn} is known already")

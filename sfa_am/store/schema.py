@@ -65,7 +65,11 @@ authority = Table(
     "authority",
     metadata,
     Column("urn", String(255), primary_key=True),
+    Column("parent_urn", ForeignKey("authority.urn"), index=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("description", Text, nullable=False, default=""),
     Column("gid", Text, nullable=False),
+    Column("expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
 )
 
@@ -90,6 +94,17 @@ member_key = Table(
     Column("public_key", Text, nullable=False),
 )
 
+ROLES = "role IN ('lead', 'admin', 'member', 'auditor', 'operator')"
+
+authority_member = Table(
+    "authority_member",
+    metadata,
+    Column("authority_urn", ForeignKey("authority.urn", ondelete="CASCADE"), primary_key=True),
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    CheckConstraint(ROLES, name="role"),
+)
+
 registered_slice = Table(
     "registered_slice",
     metadata,
@@ -108,6 +123,8 @@ slice_member = Table(
     metadata,
     Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), primary_key=True),
     Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(16), nullable=False, default="member", server_default="member"),
+    CheckConstraint(ROLES, name="role"),
 )
 
 # What the clearinghouse keeps beside them.

@@ -82,22 +82,23 @@ class MemberAuthorityDoor(FederationDoor):
     async def xmlrpc_update(self, caller: Caller, *sent: object) -> object:
         """(type, name, credentials, options). Names are a member's URN and a key's KEY_ID."""
 
-        def call() -> object:
+        def call() -> None:
             kind, name, given, opts = take("update", sent, "type", "urn")
             if _kind(kind) == MEMBER.kind:
-                return self._update_member(caller, name, given, opts)
-            return self._update_key(caller, None, name, given, opts)
+                self._update_member(caller, name, given, opts)
+            else:
+                self._update_key(caller, None, name, given, opts)
 
         return await self.answer("update", caller, call)
 
     async def xmlrpc_delete(self, caller: Caller, *sent: object) -> object:
         """(type, name, credentials, options)."""
 
-        def call() -> object:
+        def call() -> None:
             kind, name, given, opts = take("delete", sent, "type", "urn")
             if _kind(kind) == MEMBER.kind:
                 raise Unsupported("members are removed by an operator here, or through the SFA registry")
-            return self._delete_key(caller, None, name, given, opts)
+            self._delete_key(caller, None, name, given, opts)
 
         return await self.answer("delete", caller, call)
 
@@ -139,9 +140,9 @@ class MemberAuthorityDoor(FederationDoor):
     async def xmlrpc_update_member_info(self, caller: Caller, *sent: object) -> object:
         """(member, credentials, options)."""
 
-        def call() -> object:
+        def call() -> None:
             name, given, opts = take("update_member_info", sent, "member_urn")
-            return self._update_member(caller, name, given, opts)
+            self._update_member(caller, name, given, opts)
 
         return await self.answer("update_member_info", caller, call)
 
@@ -157,18 +158,18 @@ class MemberAuthorityDoor(FederationDoor):
     async def xmlrpc_update_key(self, caller: Caller, *sent: object) -> object:
         """(member, key id, credentials, options)."""
 
-        def call() -> object:
+        def call() -> None:
             member, key_id, given, opts = take("update_key", sent, "member_urn", "key_id")
-            return self._update_key(caller, member, key_id, given, opts)
+            self._update_key(caller, member, key_id, given, opts)
 
         return await self.answer("update_key", caller, call)
 
     async def xmlrpc_delete_key(self, caller: Caller, *sent: object) -> object:
         """(member, key id, credentials, options)."""
 
-        def call() -> object:
+        def call() -> None:
             member, key_id, given, opts = take("delete_key", sent, "member_urn", "key_id")
-            return self._delete_key(caller, member, key_id, given, opts)
+            self._delete_key(caller, member, key_id, given, opts)
 
         return await self.answer("delete_key", caller, call)
 

@@ -74,13 +74,13 @@ class Slices(Objects):
         self._slices = slices
 
     def lookup(self, shown: Shown, options: Mapping[str, Any], *, now: datetime) -> dict[str, dict[str, object]]:
-        """Likewise."""
+        """The slices that the caller may see."""
         query = Query.read(SLICE, options)
         found = self._slices.find(shown, named=query.urns("SLICE_URN"), now=now)
         return indexed(SLICE, query, (_slice_row(one, now) for one in found))
 
     def create(self, shown: Shown, fields: Mapping[str, object], *, now: datetime) -> dict[str, object]:
-        """Likewise."""
+        """Make a slice in a project."""
         values = SLICE.for_creation(fields)
         made = self._slices.create(
             shown,
@@ -93,7 +93,7 @@ class Slices(Objects):
         return whole(SLICE, _slice_row(made, now))
 
     def update(self, shown: Shown, name: URN, fields: Mapping[str, object], *, now: datetime) -> None:
-        """Likewise."""
+        """Change what it is for, or renew it."""
         values = SLICE.for_update(fields)
         self._slices.change(
             shown,
@@ -104,17 +104,17 @@ class Slices(Objects):
         )
 
     def modify_membership(self, shown: Shown, name: URN, changes: Changes, *, now: datetime) -> None:
-        """Likewise."""
+        """Change who belongs to it."""
         self._slices.change_members(shown, name, changes, now=now)
 
     def lookup_members(self, shown: Shown, name: URN, *, now: datetime) -> list[dict[str, object]]:
-        """Likewise."""
+        """Who belongs to it."""
         return [_member(self.kind, one) for one in self._slices.members(shown, name, now=now)]
 
     def lookup_for_member(
         self, shown: Shown, member: URN, options: Mapping[str, Any], *, now: datetime
     ) -> list[dict[str, object]]:
-        """Likewise."""
+        """Which slices a member belongs to."""
         return _belongings(self.kind, self._slices.slices_of(shown, member, now=now), options)
 
 
@@ -127,13 +127,13 @@ class ProjectObjects(Objects):
         self._projects = projects
 
     def lookup(self, shown: Shown, options: Mapping[str, Any], *, now: datetime) -> dict[str, dict[str, object]]:
-        """Likewise."""
+        """The projects that the caller may see."""
         query = Query.read(PROJECT, options)
         found = self._projects.find(shown, named=query.urns("PROJECT_URN"), now=now)
         return indexed(PROJECT, query, (_project_row(one, now) for one in found))
 
     def create(self, shown: Shown, fields: Mapping[str, object], *, now: datetime) -> dict[str, object]:
-        """Likewise."""
+        """Make a project."""
         values = PROJECT.for_creation(fields)
         made = self._projects.create(
             shown,
@@ -145,7 +145,7 @@ class ProjectObjects(Objects):
         return whole(PROJECT, _project_row(made, now))
 
     def update(self, shown: Shown, name: URN, fields: Mapping[str, object], *, now: datetime) -> None:
-        """Likewise."""
+        """Change what it is for, or when it ends."""
         values = PROJECT.for_update(fields)
         self._projects.change(
             shown,
@@ -156,21 +156,21 @@ class ProjectObjects(Objects):
         )
 
     def delete(self, shown: Shown, name: URN, *, now: datetime) -> None:
-        """Likewise."""
+        """Delete one without slices."""
         self._projects.remove(shown, name, now=now)
 
     def modify_membership(self, shown: Shown, name: URN, changes: Changes, *, now: datetime) -> None:
-        """Likewise."""
+        """Change who belongs to it."""
         self._projects.change_members(shown, name, changes, now=now)
 
     def lookup_members(self, shown: Shown, name: URN, *, now: datetime) -> list[dict[str, object]]:
-        """Likewise."""
+        """Who belongs to it."""
         return [_member(self.kind, one) for one in self._projects.members(shown, name, now=now)]
 
     def lookup_for_member(
         self, shown: Shown, member: URN, options: Mapping[str, Any], *, now: datetime
     ) -> list[dict[str, object]]:
-        """Likewise."""
+        """Which projects a member belongs to."""
         return _belongings(self.kind, self._projects.projects_of(shown, member, now=now), options)
 
 
@@ -183,13 +183,13 @@ class SliverInfos(Objects):
         self._slivers = slivers
 
     def lookup(self, shown: Shown, options: Mapping[str, Any], *, now: datetime) -> dict[str, dict[str, object]]:
-        """Likewise."""
+        """What was told of slices whose content the caller may look at."""
         query = Query.read(SLIVER_INFO, options)
         found = self._slivers.find(shown, of=query.urns("SLIVER_INFO_SLICE_URN"), now=now)
         return indexed(SLIVER_INFO, query, map(_sliver_row, found))
 
     def create(self, shown: Shown, fields: Mapping[str, object], *, now: datetime) -> dict[str, object]:
-        """Likewise."""
+        """Tell of a sliver."""
         values = SLIVER_INFO.for_creation(fields)
         sliver, of, where, by = (
             urn(fields[f"SLIVER_INFO_{part}"], f"SLIVER_INFO_{part}")
@@ -208,12 +208,12 @@ class SliverInfos(Objects):
         return whole(SLIVER_INFO, _sliver_row(told))
 
     def update(self, shown: Shown, name: URN, fields: Mapping[str, object], *, now: datetime) -> None:
-        """Likewise."""
+        """Tell when it ends."""
         values = SLIVER_INFO.for_update(fields)
         self._slivers.change(shown, name, expires_at=_moment(values, "SLIVER_INFO_EXPIRATION"), now=now)
 
     def delete(self, shown: Shown, name: URN, *, now: datetime) -> None:
-        """Likewise."""
+        """Tell that it is gone."""
         self._slivers.remove(shown, name, now=now)
 
 

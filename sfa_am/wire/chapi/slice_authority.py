@@ -8,17 +8,21 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.threadpool import ThreadPool
 
 from credentials import URN
 from sfa_am.authority.slice_authority import SliceAuthority
-from sfa_am.errors import BadArgs
+from sfa_am.errors import AMError, BadArgs
 from sfa_am.wire import arguments
 from sfa_am.wire.chapi.answers import CREDENTIAL_TYPES, FederationDoor, fields_of, sfa_credential, shown, take, urn
 from sfa_am.wire.chapi.fields import OF_SLICE_AUTHORITY
+from sfa_am.wire.chapi.gcf import GcfCalls, as_fault
 from sfa_am.wire.chapi.objects import ROLES, Objects, read_changes
 from sfa_am.wire.xmlrpc import Caller
+
+log = structlog.get_logger()
 
 Method = Callable[..., Coroutine[Any, Any, object]]
 
@@ -43,6 +47,7 @@ class SliceAuthorityDoor(FederationDoor):
         pool: ThreadPool,
         slices: SliceAuthority,
         objects: Mapping[str, Objects],
+        gcf: GcfCalls,
         *,
         now: Callable[[], datetime],
         version: dict[str, object],
@@ -51,6 +56,7 @@ class SliceAuthorityDoor(FederationDoor):
         super().__init__(reactor, pool, now=now)
         self._slices = slices
         self._objects = objects
+        self._gcf = gcf
         self._version = version
 
     async def xmlrpc_get_version(self, caller: Caller, *sent: object) -> object:
@@ -153,6 +159,45 @@ class SliceAuthorityDoor(FederationDoor):
     xmlrpc_lookup_sliver_info = _first_version("lookup", "SLIVER_INFO")
     xmlrpc_update_sliver_info = _first_version("update", "SLIVER_INFO")
     xmlrpc_delete_sliver_info = _first_version("delete", "SLIVER_INFO")
+
+    # Those of the old reference clearinghouse, with faults for errors
+
+    async def xmlrpc_GetVersion(self, caller: Caller, *sent: object) -> object:  # noqa: N802 - the API's name
+        """What gcf-ch says of itself."""
+        return {"gcf-ch_api": 1}
+
+    async def xmlrpc_CreateSlice(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """(slice) -> a credential."""
+        return await self._old("CreateSlice", caller, lambda: self._gcf.create_slice(caller, *sent))
+
+    async def xmlrpc_RenewSlice(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """(slice, time) -> True."""
+        return await self._old("RenewSlice", caller, lambda: self._gcf.renew_slice(caller, *sent))
+
+    async def xmlrpc_DeleteSlice(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """(slice) -> True."""
+        return await self._old("DeleteSlice", caller, lambda: self._gcf.delete_slice(caller, *sent))
+
+    async def xmlrpc_ListAggregates(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """() -> names and URLs."""
+        return await self._old("ListAggregates", caller, lambda: self._gcf.list_aggregates(caller, *sent))
+
+    async def xmlrpc_ListMySlices(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """(user) -> names."""
+        return await self._old("ListMySlices", caller, lambda: self._gcf.list_my_slices(caller, *sent))
+
+    async def xmlrpc_CreateUserCredential(self, caller: Caller, *sent: object) -> object:  # noqa: N802
+        """(certificate) -> a credential."""
+        return await self._old("CreateUserCredential", caller, lambda: self._gcf.create_user_credential(caller, *sent))
+
+    async def _old(self, name: str, caller: Caller, call: Callable[[], object]) -> object:
+        try:
+            value = await self.off_reactor(call)
+        except AMError as refusal:
+            log.info("refused", call=name, reason=str(refusal))
+            raise as_fault(refusal, caller.request_id) from refusal
+        log.info("done", call=name)
+        return value
 
     def _of(self, kind: object) -> Objects:
         named = arguments.text(kind, "type").upper()
