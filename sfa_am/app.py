@@ -20,7 +20,8 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import Resource
 
 from backends.protocol import Backend, Context
-from sfa_am.authority import Authority, Registry
+from sfa_am.authority import Authority, Clearinghouse, Registry
+from sfa_am.authority.services import own_services
 from sfa_am.config import Config, ConfigError
 from sfa_am.orchestration.backend_service import BackendService
 from sfa_am.orchestration.expiry import expire
@@ -33,6 +34,7 @@ from sfa_am.wire.am_either import EitherVersion
 from sfa_am.wire.am_v2 import AggregateV2
 from sfa_am.wire.am_v3 import AggregateV3
 from sfa_am.wire.am_version import About
+from sfa_am.wire.chapi import doors
 from sfa_am.wire.sfa_registry import RegistryDoor
 from sfa_am.wire.tls import ClientCertificateTLS
 from sfa_am.wire.xmlrpc import BoundedSite
@@ -191,6 +193,19 @@ class Server(MultiService):
         registry_root: Any = Resource()
         registry_root.putChild(b"", registry_door)
         registry_root.putChild(b"RPC2", registry_door)
+        base = f"https://{config.server.public_host}:{config.server.registry_port}"
+        own = own_services(
+            authority=authority.urn,
+            root=authority.issuer.gid.pem,
+            base=base,
+            am_url=f"{self.am_url}/3",
+            title=config.aggregate.title,
+            now=self._now(),
+        )
+        clearinghouse = Clearinghouse.of(self.store, gate, registry, own)
+        federation = doors(self._reactor, self._pool, clearinghouse, authority=authority.urn, base=base, now=self._now)
+        for path, door in federation.items():
+            registry_root.putChild(path, door)
         self._listen(registry_root, config.server.registry_port, tls)
 
     def _listen(self, root: Any, port: int, tls: Any) -> None:

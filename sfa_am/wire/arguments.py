@@ -83,12 +83,12 @@ def _type_of(one: Mapping[str, object]) -> tuple[str, str]:
     return str(one.get("geni_type")).strip().lower(), str(one.get("geni_version")).strip().removesuffix(".0")
 
 
-def speaking_for(given: Mapping[str, Any]) -> URN | None:
-    """The option geni_speaking_for: the user for whom a tool says to speak."""
-    value = given.get("geni_speaking_for")
+def speaking_for(given: Mapping[str, Any], name: str = "geni_speaking_for") -> URN | None:
+    """The option that names the user for whom a tool says to speak. `name`: how the API calls it."""
+    value = given.get(name)
     if value in (None, ""):
         return None
-    return read_urn(text(value, "option geni_speaking_for").strip(), "option geni_speaking_for")
+    return read_urn(text(value, f"option {name}").strip(), f"option {name}")
 
 
 def flag(given: Mapping[str, Any], name: str) -> bool:
