@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import resource
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,10 +36,11 @@ from sfa_am.wire.am_either import EitherVersion
 from sfa_am.wire.am_v2 import AggregateV2
 from sfa_am.wire.am_v3 import AggregateV3
 from sfa_am.wire.am_version import About
+from sfa_am.wire.arrival import Arrivals
 from sfa_am.wire.chapi import doors
 from sfa_am.wire.sfa_registry import RegistryDoor
+from sfa_am.wire.site import BoundedSite
 from sfa_am.wire.tls import ClientCertificateTLS
-from sfa_am.wire.xmlrpc import BoundedSite
 
 log = structlog.get_logger()
 
@@ -173,7 +176,14 @@ class Server(MultiService):
         policies = load_policies(config)
         service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake, policies)
         registry = Registry(self.store, gate, authority, config.registry)
-        tls = ClientCertificateTLS(key=state / "authority" / "am.key", chain=state / "authority" / "am.gid")
+        keys = state / "authority"
+        tls = ClientCertificateTLS(
+            *(
+                (keys / f"{name}.key", keys / f"{name}.gid")
+                for name in ("am", "am-rsa")
+                if (keys / f"{name}.gid").is_file()
+            )
+        )
 
         about = About(identity.manager, config.aggregate.title, {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"})
         v2: Any = AggregateV2(self._reactor, self._pool, service, about, now=self._now)
@@ -210,7 +220,13 @@ class Server(MultiService):
 
     def _listen(self, root: Any, port: int, tls: Any) -> None:
         server = self._config.server
-        site: Any = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
+        site: Any = BoundedSite(
+            root,
+            body_limit=server.request_limit_kib * 1024,
+            headers_seconds=server.headers_seconds,
+            body_seconds=server.body_seconds,
+            idle_seconds=server.idle_seconds,
+        )
         family = socket.AF_INET6 if server.listen.version == 6 else socket.AF_INET
         # Listening here and now, not when the reactor runs: a port that is in use must be told before anything starts.
         try:
@@ -221,8 +237,15 @@ class Server(MultiService):
                 "stop what uses it, or set other ports or another address in [server]"
             ) from e
         over_tls = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
+        arrivals = Arrivals(
+            over_tls,
+            self._reactor,
+            hello_seconds=server.headers_seconds,
+            per_peer=server.connections_per_peer,
+            most=_most_connections(),
+        )
         adopted = endpoints.AdoptedStreamServerEndpoint(self._reactor, listening.detach(), family)
-        StreamServerEndpointService(adopted, over_tls).setServiceParent(self)
+        StreamServerEndpointService(adopted, arrivals).setServiceParent(self)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         """Run `work` in a thread, again and again; what it raises is logged and the next turn comes."""
@@ -238,6 +261,12 @@ class Server(MultiService):
     def _expire(self) -> None:
         if expire(self.store, self._now()):
             self.wake()
+
+
+def _most_connections() -> int:
+    """How many connections a port may hold: of the files this process may have open, a quarter for each of the two."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(allowed // 4, 64) if allowed != resource.RLIM_INFINITY else sys.maxsize
 
 
 def run(state: Path, config: Config, reactor: Any) -> None:

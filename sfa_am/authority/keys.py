@@ -44,11 +44,15 @@ class Authority:
         return self.issuer.gid.urn
 
     def certify_server(self, folder: Path, hosts: list[str], *, now: datetime) -> None:
-        """Make the server's key and a certificate for these host names; the key stays when it is there."""
-        key = _key(folder / "am.key", new_ec_key)
+        """Make the server's keys and their certificates for these host names; keys stay when they are there.
+
+        The one on elliptic curves makes handshakes cheap; the other is for old clients, which know RSA alone.
+        """
         urn = URN(self.urn.authority, "authority", "am")
-        gid = self.issuer.issue_gid(urn, key.public_key(), lifetime=SERVER_FOR, now=now, hosts=hosts)
-        write_private(folder / "am.gid", gid.pem.encode())
+        for name, new_key in (("am", new_ec_key), ("am-rsa", new_rsa_key)):
+            key = _key(folder / f"{name}.key", new_key)
+            gid = self.issuer.issue_gid(urn, key.public_key(), lifetime=SERVER_FOR, now=now, hosts=hosts)
+            write_private(folder / f"{name}.gid", gid.pem.encode())
 
 
 def _key(path: Path, make: Callable[[], PrivateKey]) -> PrivateKey:

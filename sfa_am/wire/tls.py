@@ -26,13 +26,17 @@ class ClientCertificateTLS:
     (Twisted's own `CertificateOptions` switches both off).
     """
 
-    def __init__(self, *, key: Path, chain: Path) -> None:
-        """key, chain: PEM files of the server; the chain is leaf first."""
+    def __init__(self, *identities: tuple[Path, Path]) -> None:
+        """identities: PEM files of the server's key and of its chain, leaf first; one for each kind of key.
+
+        The client's abilities choose; where it has a choice, elliptic curves are cheaper for us.
+        """
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate_chain_file(str(chain))
-        context.use_privatekey_file(str(key))
-        context.check_privatekey()
+        for key, chain in identities:
+            context.use_certificate_chain_file(str(chain))
+            context.use_privatekey_file(str(key))
+            context.check_privatekey()
         context.set_options(SSL.OP_NO_COMPRESSION | _OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any_certificate)
         # Resuming a session with a client certificate needs an id, and one that no other server shares.
