@@ -1,0 +1,97 @@
+"""Waiting until a slice's slivers are ready, or gone."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from sfi_tool import output
+from sfi_tool.errors import WaitedInVain
+from sfi_tool.slices import Slice
+from sfi_tool.slivers import State
+
+_SETTLED = ("geni_ready", "geni_failed", "geni_notready")
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+"""Seconds between two looks; they grow, for slow aggregates are not made faster by asking."""
+
+
+def until_settled(it: Slice, timeout: float) -> list[State]:
+    """Until nothing is under way any more. Raises ClickException when something failed, WaitedInVain."""
+
+    def is_over(states: list[State]) -> bool:
+        provisioned = _provisioned(states)
+        _fail_with(provisioned)
+        return all(state["geni_operational_status"] in _SETTLED for state in provisioned)
+
+    return _until(it.states, is_over, it, timeout)
+
+
+def until_ready(it: Slice, timeout: float) -> list[State]:
+    """Until everything is ready. Raises ClickException when something failed or nothing is there, WaitedInVain."""
+
+    def is_over(states: list[State]) -> bool:
+        provisioned = _provisioned(states)
+        if not provisioned:
+            raise click.ClickException(
+                f"nothing of {it.hrn} is provisioned, so nothing will be ready; see `sfi provision {it.name}`"
+            )
+        _fail_with(provisioned)
+        return all(state["geni_operational_status"] == "geni_ready" for state in provisioned)
+
+    return _until(it.states, is_over, it, timeout)
+
+
+def until_deleted(it: Slice, timeout: float) -> list[State]:
+    """Until the aggregate has nothing of it. Raises WaitedInVain."""
+    return _until(it.states_if_any, lambda states: not states, it, timeout)
+
+
+def _until(
+    look: Callable[[], list[State]], is_over: Callable[[list[State]], bool], it: Slice, timeout: float
+) -> list[State]:
+    deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    with _progress(it.name) as show:
+        while True:
+            states = look()
+            if is_over(states):
+                return states
+            show(summary(states))
+            if time.monotonic() + pause > deadline:
+                raise WaitedInVain(f"{it.hrn} is {summary(states)} after {timeout:g} s; see `sfi status {it.name}`")
+            time.sleep(pause)
+            pause = min(pause * 1.3, _LONGEST_PAUSE)
+
+
+def summary(states: list[State]) -> str:
+    """How many slivers are in which state: "2 ready, 1 configuring"."""
+    counts = Counter(
+        (state.get("geni_operational_status") or state["geni_allocation_status"]).removeprefix("geni_")
+        for state in states
+    )
+    return ", ".join(f"{number} {state}" for state, number in counts.most_common()) or "without slivers"
+
+
+def _provisioned(states: list[State]) -> list[State]:
+    return [state for state in states if state["geni_allocation_status"] == "geni_provisioned"]
+
+
+def _fail_with(states: list[State]) -> None:
+    if failed := [state for state in states if state["geni_operational_status"] == "geni_failed"]:
+        raise click.ClickException(
+            "; ".join(f"{state['geni_sliver_urn']} failed: {state.get('geni_error', '')}" for state in failed)
+        )
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[str], None]]:
+    """Shows how things stand, on a terminal only."""
+    if not output.is_terminal():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console().status(f"{name} ...") as status:
+        yield lambda said: status.update(f"{name}: {said}")
