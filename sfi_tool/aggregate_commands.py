@@ -192,7 +192,8 @@ def delete(session: Session, slice_name: str, nodes: tuple[str, ...], as_json: b
     """End the slivers of a slice: SLIVERs by name or URN, or all."""
     it = Slice(session, slice_name)
     states = session.am.delete(it.urn, it.urns_of(nodes), [it.credential])
-    output.done(f"Deleted {len(states)} slivers of {it.hrn}.", states, as_json=as_json)
+    count = f"{len(states)} sliver{'' if len(states) == 1 else 's'}"
+    output.done(f"Deleted {count} of {it.hrn}.", states, as_json=as_json)
 
 
 @click.command()
