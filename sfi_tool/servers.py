@@ -132,7 +132,7 @@ class _Connection(http.client.HTTPSConnection):
         except ssl.SSLCertVerificationError as e:
             if e.verify_code not in _OTHER_NAME:
                 raise
-            self.close()
+            self._hang_up()
             self._connect_to_authority(e)
 
     def _connect_to_authority(self, refused: ssl.SSLCertVerificationError) -> None:
@@ -143,8 +143,13 @@ class _Connection(http.client.HTTPSConnection):
         finally:
             self._checks.check_hostname = checks
         if not _is_authority(self.sock.getpeercert(binary_form=True) or b""):
-            self.close()
+            self._hang_up()
             raise refused
+
+    def _hang_up(self) -> None:
+        """Close the socket alone: `close` would also forget that a request is being made."""
+        self.sock.close()
+        self.sock = None
 
 
 def _is_authority(certificate: bytes) -> bool:

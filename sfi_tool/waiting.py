@@ -67,11 +67,15 @@ def _until(
 
 def summary(states: list[State]) -> str:
     """How many slivers are in which state: "2 ready, 1 configuring"."""
-    counts = Counter(
-        (state.get("geni_operational_status") or state["geni_allocation_status"]).removeprefix("geni_")
-        for state in states
-    )
+    counts = Counter(_word(state) for state in states)
     return ", ".join(f"{number} {state}" for state, number in counts.most_common()) or "without slivers"
+
+
+def _word(state: State) -> str:
+    """The state that tells most: of what is made how it works, of the rest how far it is."""
+    allocation = state.get("geni_allocation_status", "")
+    told = state.get("geni_operational_status") if allocation == "geni_provisioned" else ""
+    return (told or allocation).removeprefix("geni_")
 
 
 def _provisioned(states: list[State]) -> list[State]:

@@ -68,8 +68,8 @@ def request_file(tmp_path):
 
 
 @pytest.fixture
-def new_slice(operator, alice, request):
-    """Makes slices of alice's; what they hold is given back."""
+def new_slice(operator, alice):
+    """Makes slices of alice's; they and what they hold are gone afterwards."""
     made = []
 
     def new_slice(name):
@@ -80,3 +80,5 @@ def new_slice(operator, alice, request):
     yield new_slice
     for name in made:
         alice.run("delete", name)
+        operator("remove", name, "-t", "slice")
+        (alice.folder / "cache" / f"plc.{name}.slice.cred").unlink(missing_ok=True)
