@@ -63,7 +63,8 @@ class AggregateV2:
     def status(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
         """The states of what is there."""
         answer = self.server.call_am("SliverStatus", slice_urn, list(credentials), {})
-        return [_state(one, answer) for one in answer.get("geni_resources", [])]
+        resources = answer.get("geni_resources") if isinstance(answer, dict) else None
+        return [_state(one, answer) for one in resources or [] if isinstance(one, dict)]
 
     def renew(
         self, slice_urn: str, urns: Sequence[str], credentials: Sequence[str], end: str, *, as_long_as_possible: bool

@@ -6,6 +6,7 @@ from typing import Any
 from sfi_tool.servers import Server
 from sfi_tool.slivers import RSPEC_VERSION, Described, State, unpacked
 
+_EMPTY = {"geni_sliver_urn": "", "geni_allocation_status": "", "geni_expires": "", "geni_error": ""}
 _CREDENTIAL = {"geni_type": "geni_sfa", "geni_version": "3"}
 
 
@@ -93,8 +94,8 @@ def _states(answer: Any) -> list[State]:
     found = answer.get("geni_slivers", []) if isinstance(answer, dict) else answer
     if not isinstance(found, list):
         return []
-    return [{str(key): _text(value) for key, value in one.items()} for one in found if isinstance(one, dict)]
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return [
+        {**_EMPTY, **{str(key): "" if value is None else str(value) for key, value in one.items()}}
+        for one in found
+        if isinstance(one, dict)
+    ]

@@ -8,6 +8,11 @@ reached or isn't who it should be; 4 waited in vain"""
 """For the help page."""
 
 
+def printable(text: str) -> str:
+    """What a server says, without what would move a terminal's cursor or change its colours; lines stay lines."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+
+
 class Refusal(click.ClickException):
     """A server's answer that is no: its code and its sentence. Exit status 1.
 
@@ -15,7 +20,7 @@ class Refusal(click.ClickException):
     """
 
     def __init__(self, code: int, sentence: str, value: object = "") -> None:
-        super().__init__(f"{sentence or 'refused'} (code {code})")
+        super().__init__(f"{printable(sentence) or 'refused'} (code {code})")
         self.code = code
         self.value = value
         self.advice = ""

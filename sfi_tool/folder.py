@@ -78,7 +78,7 @@ class Folder:
 
     def cached(self, name: str) -> Path:
         """Where something fetched is kept."""
-        (self.path / "cache").mkdir(exist_ok=True, mode=0o700)
+        (self.path / "cache").mkdir(parents=True, exist_ok=True, mode=0o700)
         return self.path / "cache" / name
 
     def credential_file(self, hrn: str, kind: str) -> Path:

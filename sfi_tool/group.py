@@ -1,6 +1,10 @@
 """The top command: names of commands in full, by another name, or by their beginning."""
 
+from typing import Any
+
 import click
+
+from sfi_tool.errors import Unreadable, printable
 
 ALIASES = {"add": "register", "discover": "resources"}
 """Other names of commands."""
@@ -23,8 +27,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command; None when there is none. Raises UsageError for an ambiguous beginning."""
         name = ALIASES.get(cmd_name, cmd_name)
-        if name in self.commands:
-            return self.commands[name]
+        if name in self.commands or ctx.resilient_parsing:  # the latter: a shell asks what may follow
+            return self.commands.get(name)
         if cmd_name in REFUSED:
             raise click.UsageError(f"sfi has no command {cmd_name}: {REFUSED[cmd_name]}", ctx)
         begun = [known for known in (*self.commands, *ALIASES) if known.startswith(cmd_name)]
@@ -36,6 +40,22 @@ class Commands(click.Group):
         if cmd_name and (left_out := [known for known in REFUSED if known.startswith(cmd_name)]):
             raise click.UsageError(f"sfi has no command {left_out[0]}: {REFUSED[left_out[0]]}", ctx)
         return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. What the libraries raise are sentences for people already; files are named."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as e:
+            from credentials import CredentialError
+            from rspec import RSpecError
+
+            if isinstance(e, CredentialError | RSpecError):
+                raise click.ClickException(printable(str(e))) from e
+            if isinstance(e, OSError) and e.filename is not None:
+                raise Unreadable(f"{e.filename} can't be read or written: {e.strerror}") from e
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

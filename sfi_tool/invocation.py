@@ -1,7 +1,6 @@
 """One invocation of `sfi`: what was said before the command, and the folder opened when a command needs it."""
 
 import functools
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,9 @@ from sfi_tool.servers import TIMEOUT, Watcher
 from sfi_tool.sfi_config import NAME as SFI_CONFIG
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_ENOUGH = {"user", "registry", "aggregate"}
+"""What has to be said on the command line to do without a settings file."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Invocation:
     def has_folder(self) -> bool:
         """Whether there are settings at all."""
         path = self.path.expanduser()
-        return any((path / name).is_file() for name in (CONFIG, SFI_CONFIG)) or len(self.overrides) > 2
+        return any((path / name).is_file() for name in (CONFIG, SFI_CONFIG)) or self.overrides.keys() >= _ENOUGH
 
     @property
     def folder(self) -> Folder:
@@ -71,15 +73,39 @@ def pass_session(command: F) -> F:
 
 
 def _install(key: Path, folder: Folder) -> None:
-    """Put a private key where the folder wants it. Another one that is there already stays, and that is said."""
+    """Put a private key where the folder wants it. Raises Unreadable: no key, or another one is there already."""
     try:
-        content = key.expanduser().read_bytes()
-        if folder.key.is_file():
-            if folder.key.read_bytes() != content:
-                raise Unreadable(f"{folder.key} is there already and is another key than {key}; move it away first")
-            return
-        folder.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copyfile(key.expanduser(), folder.key)
-        folder.key.chmod(0o600)
+        content = _as_pem(key.expanduser().read_bytes(), key)
+        if not folder.key.is_file():
+            from credentials.keys import write_private
+
+            folder.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(folder.key, content)
+        elif folder.key.read_bytes().strip() != content.strip():
+            raise Unreadable(f"{folder.key} is there already and is another key than {key}; move it away first")
     except OSError as e:
         raise Unreadable(f"{e.filename} can't be read or written: {e.strerror}") from e
+
+
+def _as_pem(content: bytes, key: Path) -> bytes:
+    """A private key as TLS reads it: OpenSSH has a form of its own. Raises Unreadable."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    from credentials import BadKey
+    from credentials.keys import private_pem, read_private_key
+
+    try:
+        if b"BEGIN OPENSSH PRIVATE KEY" not in content:
+            read_private_key(content)
+            return content
+        read = load_ssh_private_key(content, password=None)
+        if isinstance(read, RSAPrivateKey | EllipticCurvePrivateKey):
+            return private_pem(read)
+        raise BadKey("neither RSA nor EC")
+    except (BadKey, ValueError, TypeError, UnsupportedAlgorithm) as e:
+        raise Unreadable(
+            f"{key} is no private key that can be read: an RSA or EC key without a passphrase is expected"
+        ) from e

@@ -4,12 +4,15 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from xmlrpc.client import Binary, DateTime
 
 import click
 
-from sfi_tool.errors import Unreadable
+from sfi_tool.errors import Unreadable, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +31,7 @@ def is_terminal() -> bool:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: with rules and colours on a terminal, in columns of tabs otherwise."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     if not is_terminal():
         _plain_table(columns, rows)
         return
@@ -49,7 +53,17 @@ def width() -> int:
 
 def print_json(value: Any) -> None:
     """Print a value for programs."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    click.echo(json.dumps(value, indent=2, default=plain))
+
+
+def plain(value: object) -> object:
+    """What XML-RPC has and JSON has not: times, which registries send in UTC, and bytes."""
+    if isinstance(value, DateTime):
+        with suppress(ValueError):
+            return datetime.strptime(value.value, "%Y%m%dT%H:%M:%S").isoformat() + "Z"
+    if isinstance(value, Binary):
+        return value.data.decode("utf-8", "replace")
+    return str(value)
 
 
 def done(sentence: str, struct: Any, *, as_json: bool) -> None:

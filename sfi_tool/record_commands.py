@@ -272,4 +272,4 @@ def _shown(key: str, value: object) -> str:
         return f"{str(value).count('BEGIN CERTIFICATE')} certificates (sfi gid prints yours)"
     if isinstance(value, list):
         return "\n".join(str(one)[:80] for one in value)
-    return str(value)
+    return str(output.plain(value))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sfi_tool import output
 from sfi_tool.errors import Unreadable
 
 Record = Mapping[str, Any]
@@ -49,7 +50,7 @@ def as_xml(record: Record) -> str:
             for one in value:
                 etree.SubElement(root, key).text = str(one)
         elif value is not None:
-            root.set(key, str(value))
+            root.set(key, str(output.plain(value)))
     return etree.tostring(root, pretty_print=True, encoding="unicode")
 
 
@@ -93,4 +94,4 @@ def _shown(key: str, value: object) -> str:
         return f"{str(value).count('BEGIN CERTIFICATE')} certificates"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return str(value)
+    return str(output.plain(value))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sfi_tool import output
-from sfi_tool.errors import Refusal, Unreadable
+from sfi_tool.errors import Refusal, Unreadable, printable
 from sfi_tool.folder import Folder
 
 REASONS = "sfa_reasons"
@@ -118,4 +118,4 @@ def _plain(value: object) -> str:
     if value is None or value == "":
         return ""
     text = json.dumps(value) if isinstance(value, list | dict) else str(value)
-    return "".join(one if one.isprintable() else " " for one in text)
+    return " ".join(printable(text).split())

@@ -90,6 +90,7 @@ def resources(
 @click.command()
 @slice_argument
 @_rspec_options
+@click.option("-f", "--format", "form", type=click.Choice(["xml", "dns", "ip"]), default="xml", show_default=True)
 @output.json_option
 @pass_session
 def describe(
@@ -100,6 +101,7 @@ def describe(
     list_leases: str | None,
     is_fresh: bool,
     out: Path | None,
+    form: str,
     as_json: bool,
 ) -> None:
     """Print a slice's manifest."""
@@ -107,6 +109,8 @@ def describe(
     described = session.am.describe(it.urn, [it.credential], _options(version, info, list_leases, is_fresh))
     if as_json:
         output.print_json({"slivers": described.states, "manifest": described.manifest})
+    elif form != "xml" and out is None:
+        click.echo("\n".join(_addresses(described.manifest, form)))
     else:
         output.text(described.manifest, out, suffix=".rspec")
 
@@ -161,10 +165,12 @@ def _print_offers(advertisement: "Advertisement", as_json: bool) -> None:
     output.table(("component", "free", "sliver types", "disk images"), rows)
 
 
-def _addresses(advertisement: str, form: str) -> list[str]:
-    """Host names (dns) or addresses (ip) of what is advertised, where it says so."""
+def _addresses(document: str, form: str) -> list[str]:
+    """Host names (dns) or addresses (ip) in an advertisement or manifest, where it says them."""
+    from rspec import read
+
     found: list[str] = []
-    for node in _read(advertisement).nodes:
+    for node in read(document).nodes:
         if form == "dns":
             found += [host.name for host in node.hosts if host.name] or [node.component_name or ""]
         else:

@@ -1,7 +1,5 @@
 """Commands about the servers and this program itself."""
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from typing import Any
 
 import click
@@ -95,9 +93,11 @@ COMMANDS: tuple[click.Command, ...] = (version, config, introspect, completion)
 
 
 def _own_version() -> str:
+    from importlib import metadata
+
     try:
-        return version_of("sfa-am")
-    except PackageNotFoundError:
+        return metadata.version("sfa-am")
+    except metadata.PackageNotFoundError:
         return "not installed"
 
 

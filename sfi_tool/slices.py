@@ -14,6 +14,10 @@ NOT_HERE = 12
 """The code (SEARCHFAILED) for a slice that an aggregate has nothing of."""
 
 
+_IN_ONE_CALL = 100
+"""Names to resolve at once; registries have a limit."""
+
+
 class Slice:
     """A slice, as a session's user sees it."""
 
@@ -87,13 +91,12 @@ class Slice:
 
     @cached_property
     def members(self) -> list[dict[str, Any]]:
-        """The records of its members, and of the user, who may be none."""
-        people = list(dict.fromkeys([*self.record.get("reg-researchers", []), self.session.folder.user]))
-        records = []
-        for hrn in people:
-            found = [r for r in self.session.resolve(hrn) if r["type"] == "user"]
-            records.append({"hrn": hrn, **(found[0] if found else {})})
-        return records
+        """The records of its members, and of the user, who may be none. Members of other registries have none here."""
+        people = list(dict.fromkeys([*(self.record.get("reg-researchers") or []), self.session.folder.user]))
+        records: list[dict[str, Any]] = []
+        for at in range(0, len(people), _IN_ONE_CALL):
+            records += self.session.resolve(*people[at : at + _IN_ONE_CALL])
+        return [record for record in records if record["type"] == "user" and record["hrn"] in people]
 
     def users(self) -> list[dict[str, Any]]:
         """The members with their keys, as the aggregate wants them."""

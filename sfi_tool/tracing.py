@@ -4,14 +4,12 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import IO
-from xmlrpc.client import Binary, DateTime
 
 import click
 
+from sfi_tool import output
 from sfi_tool.errors import Unreadable
 from sfi_tool.servers import Exchange, Watcher
 
@@ -62,10 +60,10 @@ class Raw:
         """Write one answer."""
         if self._form == "json":
             struct = {"server": exchange.url, "method": exchange.method, "answer": exchange.answer}
-            lines = [json.dumps(struct, default=_plain)]
+            lines = [json.dumps(struct, default=output.plain)]
         else:
             banner = [self._banner] if self._banner else []
-            lines = [*banner, exchange.method, json.dumps(exchange.answer, indent=2, default=_plain), *banner]
+            lines = [*banner, exchange.method, json.dumps(exchange.answer, indent=2, default=output.plain), *banner]
         self._file.write("".join(f"{line}\n" for line in lines))
         self._file.flush()
 
@@ -88,19 +86,9 @@ def _line(exchange: Exchange) -> None:
 
 
 def _dialogue(exchange: Exchange) -> None:
-    sent = json.dumps(redacted(exchange.arguments), indent=2, default=_plain)
-    came = json.dumps(redacted(exchange.answer), indent=2, default=_plain)
+    sent = json.dumps(redacted(exchange.arguments), indent=2, default=output.plain)
+    came = json.dumps(redacted(exchange.answer), indent=2, default=output.plain)
     click.secho(f"--> {exchange.url} {exchange.method}", err=True, bold=True)
     click.echo(sent, err=True)
     click.secho(f"<-- {exchange.took:.2f} s", err=True, bold=True)
     click.echo(came, err=True)
-
-
-def _plain(value: object) -> object:
-    """What XML-RPC has and JSON has not."""
-    if isinstance(value, DateTime):
-        with suppress(ValueError):
-            return datetime.strptime(value.value, "%Y%m%dT%H:%M:%S").isoformat()
-    if isinstance(value, Binary):
-        return value.data.decode("utf-8", "replace")
-    return str(value)

@@ -13,9 +13,9 @@ from sfi_tool.slices import Slice
 from sfi_tool.slivers import State
 
 _SETTLED = ("geni_ready", "geni_failed", "geni_notready")
-_FIRST_PAUSE = 0.1
+_SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
-"""Seconds between two looks; they grow, for slow aggregates are not made faster by asking."""
+"""Seconds between two looks: a tenth of what was waited so far, for slow aggregates are not made faster by asking."""
 
 
 def until_settled(it: Slice, timeout: float) -> list[State]:
@@ -24,7 +24,7 @@ def until_settled(it: Slice, timeout: float) -> list[State]:
     def is_over(states: list[State]) -> bool:
         provisioned = _provisioned(states)
         _fail_with(provisioned)
-        return all(state["geni_operational_status"] in _SETTLED for state in provisioned)
+        return all(state.get("geni_operational_status") in _SETTLED for state in provisioned)
 
     return _until(it.states, is_over, it, timeout)
 
@@ -39,7 +39,7 @@ def until_ready(it: Slice, timeout: float) -> list[State]:
                 f"nothing of {it.hrn} is provisioned, so nothing will be ready; see `sfi provision {it.name}`"
             )
         _fail_with(provisioned)
-        return all(state["geni_operational_status"] == "geni_ready" for state in provisioned)
+        return all(state.get("geni_operational_status") == "geni_ready" for state in provisioned)
 
     return _until(it.states, is_over, it, timeout)
 
@@ -52,17 +52,18 @@ def until_deleted(it: Slice, timeout: float) -> list[State]:
 def _until(
     look: Callable[[], list[State]], is_over: Callable[[list[State]], bool], it: Slice, timeout: float
 ) -> list[State]:
-    deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    begin = time.monotonic()
     with _progress(it.name) as show:
         while True:
             states = look()
             if is_over(states):
                 return states
             show(summary(states))
-            if time.monotonic() + pause > deadline:
+            waited = time.monotonic() - begin
+            pause = min(max(_SHORTEST_PAUSE, waited / 10), _LONGEST_PAUSE)
+            if waited + pause > timeout:
                 raise WaitedInVain(f"{it.hrn} is {summary(states)} after {timeout:g} s; see `sfi status {it.name}`")
             time.sleep(pause)
-            pause = min(pause * 1.3, _LONGEST_PAUSE)
 
 
 def summary(states: list[State]) -> str:
@@ -83,7 +84,7 @@ def _provisioned(states: list[State]) -> list[State]:
 
 
 def _fail_with(states: list[State]) -> None:
-    if failed := [state for state in states if state["geni_operational_status"] == "geni_failed"]:
+    if failed := [state for state in states if state.get("geni_operational_status") == "geni_failed"]:
         raise click.ClickException(
             "; ".join(f"{state['geni_sliver_urn']} failed: {state.get('geni_error', '')}" for state in failed)
         )
@@ -96,6 +97,7 @@ def _progress(name: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console().status(f"{name} ...") as status:
-        yield lambda said: status.update(f"{name}: {said}")
+    with Console().status(Text(f"{name} ...")) as status:
+        yield lambda said: status.update(Text(f"{name}: {said}"))

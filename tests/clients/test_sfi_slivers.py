@@ -193,3 +193,32 @@ def test_on_a_terminal_there_are_tables_and_progress(server, alice, new_slice, r
     assert "\x1b[" in table
     assert "\t" not in table
     assert "plc.seen: 3 ready" in seen("wait", "seen")
+
+
+def test_ssh_leaves_options_after_the_node_to_the_command(alice, new_slice, request_file, monkeypatch):
+    new_slice("login")
+    alice("create", "login", request_file)
+    run = []
+    monkeypatch.setattr(os, "execvp", lambda program, arguments: run.append(arguments))
+    alice("ssh", "login", "left", "df", "-h", "--help")
+    assert run[0][-3:] == ["df", "-h", "--help"]
+    assert "alice@192.0.2.1" in run[0]
+    assert "has no node middle" in alice.refused("ssh", "login", "middle")
+
+
+def test_a_name_that_can_not_be_one_is_told(alice):
+    assert "empty part" in alice.refused("status", "plc..x")
+
+
+def test_a_folder_that_can_not_be_written_is_told(alice, tmp_path):
+    for name in ("sfi.toml", "alice.key", "alice.gid", "roots.pem"):
+        (tmp_path / name).write_bytes((alice.folder / name).read_bytes())
+    (tmp_path / "cache").write_text("a file in the way")
+    strange = type(alice)(alice.server, tmp_path)
+    assert "cache" in strange.refused("status", "x", status=2)
+
+
+def test_addresses_of_a_slice_are_printed_by_themselves(alice, new_slice, request_file):
+    new_slice("listed")
+    alice("create", "listed", request_file)
+    assert alice("describe", "listed", "-f", "ip") == "10.0.1.1\n10.0.1.2\n"

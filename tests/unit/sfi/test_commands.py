@@ -122,6 +122,12 @@ def test_completion_knows_commands_and_options():
     assert "allocate" in said.output
 
 
+def test_completion_of_an_ambiguous_beginning_is_quiet():
+    environment = {"_SFI_COMPLETE": "zsh_complete", "COMP_WORDS": "sfi re x", "COMP_CWORD": "3"}
+    said = CliRunner().invoke(main, [], prog_name="sfi", env=environment)
+    assert said.exception is None
+
+
 def test_version_of_the_program_itself_needs_no_folder(tmp_path):
     told = sfi("-d", tmp_path, "version", "-l", "--json")
     assert told.exit_code == 0

@@ -4,7 +4,15 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
+from credentials.keys import new_ec_key, openssh_pem, private_pem
 from sfi_tool import folder as folders
 from sfi_tool.cli import main
 from sfi_tool.errors import Unreadable
@@ -125,23 +133,38 @@ def test_for_another_user_the_folder_has_another_key(home):
     assert mine.registry == "https://r/"
 
 
-def test_a_key_is_put_into_a_folder_that_has_none(tmp_path):
+@pytest.mark.parametrize("form", [openssh_pem, private_pem])
+def test_a_key_is_put_into_a_folder_that_has_none(tmp_path, form):
+    key = new_ec_key()
     (tmp_path / "sfi_config").write_text(SECTIONS)
-    (tmp_path / "id_rsa").write_text("the key")
-    done = CliRunner().invoke(main, ["-d", str(tmp_path), "-k", str(tmp_path / "id_rsa"), "config"])
-    assert done.exit_code == 0, done.output
+    (tmp_path / "id_ecdsa").write_bytes(form(key))
+    for _ in range(2):  # the second time it is there, and the same
+        done = CliRunner().invoke(main, ["-d", str(tmp_path), "-k", str(tmp_path / "id_ecdsa"), "config"])
+        assert done.exit_code == 0, done.output
     kept = tmp_path / "plc.princeton.alice.pkey"
-    assert kept.read_text() == "the key"
+    assert kept.read_bytes() == private_pem(key)  # as TLS reads it
     assert kept.stat().st_mode & 0o077 == 0
 
 
 def test_a_key_that_is_there_is_not_replaced(home):
-    (home / "k").write_text("mine")
-    (home / "other").write_text("another")
+    mine = private_pem(new_ec_key())
+    (home / "k").write_bytes(mine)
+    (home / "other").write_bytes(private_pem(new_ec_key()))
     refused = CliRunner().invoke(main, ["-d", str(home), "-k", str(home / "other"), "config"])
     assert refused.exit_code == 2
     assert "another key" in refused.output
-    assert (home / "k").read_text() == "mine"
+    assert (home / "k").read_bytes() == mine
+
+
+def test_what_is_no_key_is_not_put_there(home):
+    ed25519 = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    locked = new_ec_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    for content in (b"ssh-rsa AAAA alice", ed25519, locked):
+        (home / "other").write_bytes(content)
+        refused = CliRunner().invoke(main, ["-d", str(home), "-k", str(home / "other"), "config"])
+        assert refused.exit_code == 2
+        assert "an RSA or EC key without a passphrase is expected" in refused.output
+    assert not (home / "k").exists()
 
 
 def test_where_one_stands_is_the_folder_if_it_has_settings(tmp_path, monkeypatch):
