@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from credentials import GID, URN, Root, Trust, Verifier
+from credentials.credential import read
 from credentials.keys import new_rsa_key, private_pem, ssh_public_key
 from sfi_tool.cli import main
 from sfi_tool.folder import Folder
@@ -89,6 +90,7 @@ def test_a_delegated_credential_is_believed_and_named_as_sfawrap_names_it(alice,
         now=datetime.now(UTC),
     )
     assert str(auth.target) == "urn:publicid:IDN+plc+slice+passed"
+    assert [privilege.may_delegate for privilege in read(written.read_bytes())[0].privileges] == [True] * 5
 
 
 def test_who_is_not_registered_is_delegated_nothing(alice):

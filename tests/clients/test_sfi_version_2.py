@@ -77,3 +77,14 @@ def test_a_user_of_the_same_authority_is_not_taken_for_the_server(alice, tmp_pat
         eve = _towards(alice, aggregate)
         assert "is not who it should be" in eve.refused("resources", status=3)
         assert aggregate.sent == []
+
+
+def test_version_3_is_spoken_where_it_is_announced(old, server):
+    old.aggregate.newer["3"] = f"http://localhost:{server.am_port}/am/3"
+    assert "node1\t" in old("resources")
+    assert methods(old) == ["GetVersion"]
+
+
+def test_versions_that_nobody_speaks_here_are_named(old):
+    old.aggregate._GetVersion = lambda *_: {"geni_api": 1, "code": {"geni_code": 0}, "value": {"geni_api": 1}}
+    assert "speaks version 1 of the AM API; 3 and 2 are spoken here" in old.refused("resources")

@@ -14,10 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
 
-from conftest import NOW, Federation
+from conftest import NOW
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from credentials import URN, self_signed_root
-from credentials.keys import new_ec_key, private_pem
+from credentials import GID, URN, self_signed_root
+from credentials.keys import PrivateKey, new_ec_key, private_pem
 
 ADVERTISEMENT = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="advertisement">
   <node component_id="urn:publicid:IDN+old+node+pc1" component_name="pc1" exclusive="false"
@@ -25,6 +29,7 @@ ADVERTISEMENT = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="ad
     <sliver_type name="plab-vserver"/><available now="true"/>
   </node>
 </rspec>"""
+_LIFETIME = timedelta(days=36500)
 SLIVER = "urn:publicid:IDN+old+sliver+1"
 
 
@@ -33,17 +38,15 @@ class Version2Aggregate:
 
     def __init__(self, home: Path, *, shows_user: bool = False) -> None:
         """shows_user: whether it wrongly shows the certificate of a user of its authority."""
+        self.newer: dict[str, str] = {}
+        """Addresses by newer versions of the API, announced beside this one."""
         self.sent: list[tuple[str, tuple]] = []
         self._manifests: dict[str, str] = {}
-        key, lifetime = new_ec_key(), timedelta(days=36500)
-        root = self_signed_root(URN("old", "authority", "sa"), key, lifetime=lifetime, now=NOW - lifetime / 2)
+        key = new_ec_key()
+        root = self_signed_root(URN("old", "authority", "sa"), key, lifetime=_LIFETIME, now=NOW - _LIFETIME / 2)
         self.root_pem, shown = root.pem, root.pem
         if shows_user:
-            fed = Federation("old", keys=lambda: key)
-            user = fed.issuer.issue_gid(
-                URN("old", "user", "eve"), key.public_key(), lifetime=lifetime, now=NOW - timedelta(days=1)
-            )
-            self.root_pem, shown = fed.root.pem, user.pem
+            shown = _user_of(root, key)
         (home / "am2.pem").write_bytes(private_pem(key) + shown.encode())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(home / "am2.pem")
@@ -73,7 +76,8 @@ class Version2Aggregate:
         return answer(*arguments)
 
     def _GetVersion(self, *_):  # noqa: N802
-        value = {"geni_api": 2, "geni_api_versions": {"2": self.url.replace("https", "http")}, "interface": "aggregate"}
+        versions = {"2": self.url.replace("https", "http"), **self.newer}
+        value = {"geni_api": 2, "geni_api_versions": versions, "interface": "aggregate"}
         return {**_triple(0, value), "geni_api": 2}
 
     def _ListResources(self, credentials, options):  # noqa: N802
@@ -109,6 +113,24 @@ class Version2Aggregate:
 
     def _Shutdown(self, urn, credentials, *options):  # noqa: N802
         return _triple(0, True)
+
+
+def _user_of(root: GID, key: PrivateKey) -> str:
+    """A user's certificate as SFAWrap makes it: nothing in it says that it is not for servers."""
+    name = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:publicid:IDN+old+user+eve")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old.eve")]))
+        .issuer_name(root.leaf.subject)
+        .public_key(key.public_key())
+        .serial_number(3)
+        .not_valid_before(NOW - _LIFETIME / 2)
+        .not_valid_after(NOW + _LIFETIME / 4)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(name, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 class _Handler(SimpleXMLRPCRequestHandler):
