@@ -21,7 +21,7 @@ from sfi_tool import (
     tracing,
 )
 from sfi_tool.errors import EXIT_STATUS
-from sfi_tool.folder import DEFAULT
+from sfi_tool.folder import DEFAULT, default_path
 from sfi_tool.group import Commands
 from sfi_tool.invocation import Invocation
 from sfi_tool.servers import TIMEOUT
@@ -91,7 +91,7 @@ def main(
         context.color = False
     recorder = tracing.Raw(raw, form=rawformat, banner=rawbanner) if raw is not None else None
     context.obj = Invocation(
-        path=path or _default(),
+        path=path or default_path(),
         overrides={name: value for name, value in overrides.items() if value},
         key=key,
         timeout=timeout,
@@ -120,8 +120,3 @@ def run() -> None:
     """The program."""
     os.umask(0o077)  # keys and credentials are written
     main()
-
-
-def _default() -> Path:
-    """As SFAWrap's client: where one stands, if settings are there."""
-    return Path() if Path(SFI_CONFIG).is_file() else DEFAULT

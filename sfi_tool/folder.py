@@ -19,6 +19,11 @@ _LAST_DOT = re.compile(r"(?<!\\)\.(?=(?:[^.\\]|\\.)*$)")
 """Before the last label of an HRN: dots within a label have a backslash before them."""
 
 
+def default_path() -> Path:
+    """The folder that nobody named: where one stands, if SFAWrap's settings are there, as its own client has it."""
+    return Path() if Path(sfi_config.NAME).is_file() else DEFAULT
+
+
 @dataclass(frozen=True)
 class Folder:
     """What the settings say, with paths made absolute.
@@ -92,6 +97,14 @@ class Folder:
     def credential_files(self) -> list[Path]:
         """All credentials that were fetched."""
         return sorted(self.path.glob("*.cred") if self.has_sfa_names else (self.path / "cache").glob("*.cred"))
+
+    @property
+    def known_slices(self) -> list[str]:
+        """Slices that a credential is kept for, as one would type them."""
+        kept = [path.name for path in self.credential_files if path.name.endswith(".slice.cred")]
+        hrns = [name.removeprefix(f"{self.user}-").removesuffix(".slice.cred") for name in kept]
+        near = f"{self.authority}."
+        return [hrn.removeprefix(near) if "." not in hrn.removeprefix(near) else hrn for hrn in hrns]
 
     @property
     def self_signed(self) -> Path:

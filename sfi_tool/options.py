@@ -6,12 +6,25 @@ from typing import Any, TypeVar
 
 import click
 
+from sfi_tool.folder import Folder, default_path
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = {"au": "authority", "us": "user", "sl": "slice", "no": "node", "ag": "aggregate", "al": "all"}
 """Types of records by their first two letters."""
 
-slice_argument = click.argument("slice_name", metavar="SLICE")
+
+def _known_slices(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes: slices that were used before. Says nothing where there is no folder."""
+    path = context.find_root().params.get("path")
+    try:
+        folder = Folder.open(path or default_path())
+    except click.ClickException:
+        return []
+    return [name for name in folder.known_slices if name.startswith(incomplete)]
+
+
+slice_argument = click.argument("slice_name", metavar="SLICE", shell_complete=_known_slices)
 request_argument = click.argument("request", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 
 

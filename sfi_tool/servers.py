@@ -54,7 +54,10 @@ class Server:
             transport = _Transport(_context(key, gid, roots), timeout)
             self._proxy = xmlrpc.client.ServerProxy(self.url, transport=transport, allow_none=True)
         except (OSError, ssl.SSLError) as e:
-            raise Unreadable(f"the key or certificate can't be used ({gid}, {key}, {roots}): {e}") from e
+            raise Unreadable(
+                f"the key or certificate can't be used ({gid}, {key}, {roots}): {e}. A certificate that was made for "
+                f"another key is fetched anew when {gid.name} is removed"
+            ) from e
 
     def call(self, method: str, *arguments: object) -> Any:
         """The plain result of a method; a fault is a Refusal."""

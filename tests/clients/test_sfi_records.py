@@ -177,6 +177,14 @@ def test_files_that_sfawrap_fetched_are_used_as_they_are(newcomer, alice):
     assert Session(Folder.open(newcomer)).user_credential().endswith("<!-- as it was -->")
 
 
+def test_a_certificate_of_another_key_is_told_with_the_remedy(newcomer, alice):
+    (newcomer / "roots.pem").write_bytes((alice.folder / "roots.pem").read_bytes())
+    (newcomer / "plc.carol.user.gid").write_bytes((alice.folder / "alice.gid").read_bytes())
+    refused = CliRunner().invoke(main, ["-d", str(newcomer), "list"])
+    assert refused.exit_code == 2
+    assert "is fetched anew when plc.carol.user.gid is removed" in refused.stderr
+
+
 def test_a_server_of_another_authority_is_not_believed(newcomer, alice, tmp_path):
     from datetime import UTC, datetime, timedelta
 

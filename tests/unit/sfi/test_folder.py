@@ -65,6 +65,20 @@ def test_a_backslash_of_the_name_is_not_in_the_name_of_the_key(tmp_path):
     assert mine.authority == r"plc.x\.org"
 
 
+@pytest.mark.parametrize("is_sfawraps", [True, False])
+def test_a_shell_completes_slices_that_were_used(home, is_sfawraps):
+    if is_sfawraps:
+        (home / "sfi.toml").unlink()
+        (home / "sfi_config").write_text("SFI_USER=plc.alice\nSFI_REGISTRY=r\nSFI_SM=a\n")
+    mine = Folder.open(home)
+    for hrn in ("plc.demo", "plc.other", "ple.inria.demo"):
+        mine.credential_file(hrn, "slice").write_text("")
+    mine.credential_file("plc", "authority").write_text("")
+    environment = {"_SFI_COMPLETE": "fish_complete", "COMP_WORDS": f"sfi -d {home} status ", "COMP_CWORD": ""}
+    said = CliRunner().invoke(main, [], prog_name="sfi", env=environment)
+    assert said.output.split() == ["plain,demo", "plain,other", "plain,ple.inria.demo"]
+
+
 def test_no_name_leads_out_of_the_folder(tmp_path):
     mine = Folder.open(tmp_path, {"user": "plc.alice", "registry": "r", "aggregate": "a"})
     assert mine.credential_file("plc.../../x", "slice").parent == tmp_path
