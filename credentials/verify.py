@@ -107,6 +107,14 @@ class Verifier:
         self._genuine: OrderedDict[bytes | str, _Examined] = OrderedDict()
         self._lock = threading.Lock()
 
+    def verify_gid(self, gid: GID, *, now: datetime) -> URN:
+        """Check that a certificate leads to a root that may vouch for its name, and return that name.
+
+        It says who holds the key, and nothing of what they may do. Raises GIDRefused.
+        """
+        self._trust.check_gid(gid, now=now)
+        return _urn(gid)
+
     def verify_speaks_for(self, document: bytes | str, *, tool: GID, user: URN | None, now: datetime) -> SpeaksFor:
         """Check that a credential lets a tool speak for a user, for `verify` in the same call.
 

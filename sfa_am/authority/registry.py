@@ -15,10 +15,12 @@ from credentials import GID, URN, Authorization
 from credentials.keys import PublicKey, read_ssh_public_key
 from sfa_am.authority.keys import Authority
 from sfa_am.authority.records import PI, USER, Record, Wanted, check
+from sfa_am.authority.roles import Role
 from sfa_am.config import Registry as RegistrySettings
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound, Unsupported
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store, events, registry, trust
+from sfa_am.store import Store, authorities, events, registry, trust
+from sfa_am.store.authorities import AuthorityRow
 from sfa_am.store.events import Event
 from sfa_am.store.registry import Member, RegisteredSlice
 
@@ -181,6 +183,67 @@ class Registry:
                 raise Unsupported(f"{urn} can't be removed: it is the authority itself")
             _write_down(tx, str(auth.actor), "Remove", urn, now)
 
+    # For the clearinghouse, which has other rules about who may, and the same ones about what can be
+
+    def issue(
+        self, owner: str, target: str, privileges: dict[str, bool], ends_at: datetime | None, now: datetime
+    ) -> str:
+        """A credential. owner, target: certificates, PEM; ends_at: the target's end, if it has one."""
+        return self._credential(owner, target, privileges, ends_at, now)
+
+    def usual_end(self, now: datetime) -> datetime:
+        """Until when a slice is made where nobody says until when."""
+        return now + timedelta(days=self._settings.slice_days)
+
+    def enter_slice(self, tx: Connection, wanted: Wanted, *, now: datetime) -> None:
+        """Add a slice below any authority that is kept here; the first of its members leads it."""
+        self._add_slice(tx, wanted, now)
+        lead, *others = wanted.members or ()
+        registry.set_slice_roles(tx, wanted.urn, {lead: Role.LEAD, **dict.fromkeys(others, Role.MEMBER)})
+
+    def change_slice(self, tx: Connection, wanted: Wanted, *, now: datetime) -> None:
+        """Change a slice's end or description."""
+        self._change_slice(tx, wanted, now)
+
+    def enter_authority(self, tx: Connection, wanted: Wanted, *, parent: URN, now: datetime) -> None:
+        """Add an authority below one that is kept here."""
+        check(wanted)
+        if authorities.by_urn(tx, wanted.urn) is not None:
+            raise AlreadyExists(f"{wanted.urn} is registered already")
+        identity = uuid.uuid4()
+        key = self._authority.issuer.key.public_key()
+        gid = self._authority.issuer.issue_gid(wanted.urn, key, lifetime=_SLICE_GID_FOR, now=now, uuid=identity)
+        authorities.add(
+            tx,
+            AuthorityRow(
+                urn=wanted.urn,
+                parent_urn=parent,
+                uuid=str(identity),
+                description=wanted.description or "",
+                gid=gid.pem,
+                expires_at=wanted.expires_at,
+                created_at=now,
+            ),
+        )
+
+    def change_authority(self, tx: Connection, wanted: Wanted) -> None:
+        """Change what an authority is for, or when it ends."""
+        check(wanted)
+        if wanted.description is not None:
+            authorities.change(tx, wanted.urn, description=wanted.description)
+        if wanted.expires_at is not None:
+            authorities.change(tx, wanted.urn, expires_at=wanted.expires_at)
+
+    def remove_authority(self, tx: Connection, urn: URN) -> None:
+        """Delete an authority. Raises BadArgs when something is still below it."""
+        if below := authorities.count_below(tx, urn):
+            raise BadArgs(f"{urn} can't be deleted: {below} slices, members and authorities are below it")
+        authorities.remove(tx, urn)
+
+    def check_known(self, tx: Connection, people: Sequence[URN]) -> None:
+        """Raises BadArgs naming those who are not registered."""
+        self._known(tx, people)
+
     # Inside
 
     def _actor(self, tx: Connection, auth: Authorization) -> Member:
@@ -235,7 +298,13 @@ class Registry:
             created_at=now,
         )
         registry.add_member(tx, member, of=self.urn)
+        self._note_role(tx, member.urn, member.role)
         return gid
+
+    def _note_role(self, tx: Connection, urn: URN, role: str) -> None:
+        """A principal investigator leads the authority."""
+        people = {person: held for person, held in authorities.members(tx, self.urn).items() if person != urn}
+        authorities.set_members(tx, self.urn, {**people, urn: Role.LEAD} if role == PI else people)
 
     def _member_gid(self, urn: URN, key: PublicKey, email: str, identity: uuid.UUID, now: datetime) -> str:
         lifetime = timedelta(days=self._settings.user_days)
@@ -262,7 +331,7 @@ class Registry:
             members=self._known(tx, wanted.members or ()),
             created_at=now,
         )
-        registry.add_slice(tx, new, of=self.urn)
+        registry.add_slice(tx, new, of=URN(wanted.urn.authority, "authority", "sa"))
         return gid
 
     def _slice_gid(self, urn: URN, identity: uuid.UUID, ends_at: datetime, now: datetime) -> str:
@@ -283,6 +352,7 @@ class Registry:
             if changer is None or changer.role != PI:
                 raise Forbidden(f"{actor} may not change the role of {wanted.urn}")
             registry.change_member(tx, wanted.urn, role=wanted.role)
+            self._note_role(tx, wanted.urn, wanted.role)
         email = wanted.email or member.email
         if wanted.email is not None:
             registry.change_member(tx, wanted.urn, email=email)

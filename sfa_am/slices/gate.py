@@ -11,7 +11,18 @@ from typing import TypeVar
 
 import structlog
 
-from credentials import GID, URN, Authorization, CredentialError, CredentialRefused, Root, Trust, Verifier, is_abac
+from credentials import (
+    GID,
+    URN,
+    Authorization,
+    CredentialError,
+    CredentialRefused,
+    Root,
+    SpeaksFor,
+    Trust,
+    Verifier,
+    is_abac,
+)
 from sfa_am.errors import Forbidden
 from sfa_am.store import Store, trust
 
@@ -73,6 +84,28 @@ class Gate:
         """
         return self._authorise(caller, documents, operation, None, now, speaking_for)
 
+    def recognise(self, caller: GID, *, now: datetime) -> URN:
+        """The name in a caller's certificate, when a trusted root vouches for it. Says nothing of any right.
+
+        Raises Forbidden.
+        """
+        try:
+            return self._current(now).verify_gid(caller, now=now)
+        except CredentialError as refusal:
+            raise Forbidden(f"your certificate says nothing here: {refusal}") from refusal
+
+    def speaks_for(self, *, caller: GID, documents: Sequence[str], user: URN, now: datetime) -> SpeaksFor:
+        """The first credential of type geni_abac that lets `caller`, a tool, speak for `user`. Raises Forbidden."""
+        words = [one for one in enumerate(_some(documents), start=1) if is_abac(one[1])]
+        if not words:
+            raise Forbidden(f"{caller} needs a credential of type geni_abac to speak for {user}")
+        verifier = self._current(now)
+        return _first(
+            words,
+            lambda document: verifier.verify_speaks_for(document, tool=caller, user=user, now=now),
+            wanted=f"{caller} to speak for {user}",
+        )
+
     def _authorise(
         self,
         caller: GID,
@@ -83,21 +116,12 @@ class Gate:
         speaking_for: URN | None,
     ) -> Authorization:
         wanted = operation if target is None else f"{operation} on {target}"
-        if len(documents) > MOST_CREDENTIALS:
-            raise Forbidden(f"{len(documents)} credentials were sent; at most {MOST_CREDENTIALS} are looked at")
         verifier = self._current(now)
-        numbered = list(enumerate(documents, start=1))
+        numbered = list(enumerate(_some(documents), start=1))
         speaks_for = None
         if speaking_for is not None:
-            words = [(number, document) for number, document in numbered if is_abac(document)]
-            numbered = [one for one in numbered if one not in words]
-            if not words:
-                raise Forbidden(f"{caller} needs a credential of type geni_abac to speak for {speaking_for}")
-            speaks_for = _first(
-                words,
-                lambda document: verifier.verify_speaks_for(document, tool=caller, user=speaking_for, now=now),
-                wanted=f"{caller} to speak for {speaking_for}",
-            )
+            speaks_for = self.speaks_for(caller=caller, documents=documents, user=speaking_for, now=now)
+            numbered = [(number, document) for number, document in numbered if not is_abac(document)]
         if not numbered:
             raise Forbidden(f"no credential of type geni_sfa was sent; {wanted} needs one")
         try:
@@ -137,6 +161,13 @@ class Gate:
                         self._version = version
                 self._looked_at = now
             return self._verifier
+
+
+def _some(documents: Sequence[str]) -> Sequence[str]:
+    """The credentials of a call. Raises Forbidden when they are too many."""
+    if len(documents) > MOST_CREDENTIALS:
+        raise Forbidden(f"{len(documents)} credentials were sent; at most {MOST_CREDENTIALS} are looked at")
+    return documents
 
 
 def _first(numbered: Sequence[tuple[int, str]], check: Callable[[str], T], *, wanted: str) -> T:

@@ -1,9 +1,10 @@
 """Authorities, members and slices that this installation vouches for: rows in, frozen values out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
@@ -40,7 +41,7 @@ class RegisteredSlice:
 def put_authority(tx: Connection, urn: URN, gid: str, *, now: datetime) -> None:
     """Add an authority unless it is there."""
     if tx.execute(select(authority.c.urn).where(authority.c.urn == str(urn))).first() is None:
-        tx.execute(insert(authority).values(urn=str(urn), gid=gid, created_at=now))
+        tx.execute(insert(authority).values(urn=str(urn), uuid=str(uuid4()), gid=gid, created_at=now))
 
 
 # Names compare without case: what is stored beside the value is the folded key.
@@ -140,6 +141,36 @@ def set_slice_members(tx: Connection, urn: URN, people: Sequence[URN]) -> None:
     rows = [{"slice_urn": _key(urn), "member_urn": _key(person)} for person in people]
     if rows:
         tx.execute(insert(slice_member), rows)
+
+
+def slice_roles(tx: Connection, urn: URN) -> Mapping[URN, str]:
+    """The members of a slice with their roles."""
+    query = (
+        select(member.c.name, slice_member.c.role)
+        .join(member, member.c.urn == slice_member.c.member_urn)
+        .where(slice_member.c.slice_urn == _key(urn))
+        .order_by(member.c.urn)
+    )
+    return {URN.parse(name): role for name, role in tx.execute(query)}
+
+
+def set_slice_roles(tx: Connection, urn: URN, people: Mapping[URN, str]) -> None:
+    """Replace the members of a slice with others and their roles."""
+    tx.execute(delete(slice_member).where(slice_member.c.slice_urn == _key(urn)))
+    rows = [{"slice_urn": _key(urn), "member_urn": _key(person), "role": str(role)} for person, role in people.items()]
+    if rows:
+        tx.execute(insert(slice_member), rows)
+
+
+def roles_in_slices(tx: Connection, person: URN) -> Mapping[URN, str]:
+    """The slices that a person belongs to, with their roles."""
+    query = (
+        select(registered_slice.c.name, slice_member.c.role)
+        .join(registered_slice, registered_slice.c.urn == slice_member.c.slice_urn)
+        .where(slice_member.c.member_urn == _key(person))
+        .order_by(registered_slice.c.urn)
+    )
+    return {URN.parse(name): role for name, role in tx.execute(query)}
 
 
 def remove_slice(tx: Connection, urn: URN) -> None:

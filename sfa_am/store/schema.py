@@ -65,7 +65,11 @@ authority = Table(
     "authority",
     metadata,
     Column("urn", String(255), primary_key=True),
+    Column("parent_urn", ForeignKey("authority.urn"), index=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("description", Text, nullable=False, default=""),
     Column("gid", Text, nullable=False),
+    Column("expires_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
 )
 
@@ -90,6 +94,17 @@ member_key = Table(
     Column("public_key", Text, nullable=False),
 )
 
+ROLES = "role IN ('lead', 'admin', 'member', 'auditor', 'operator')"
+
+authority_member = Table(
+    "authority_member",
+    metadata,
+    Column("authority_urn", ForeignKey("authority.urn", ondelete="CASCADE"), primary_key=True),
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    CheckConstraint(ROLES, name="role"),
+)
+
 registered_slice = Table(
     "registered_slice",
     metadata,
@@ -108,6 +123,42 @@ slice_member = Table(
     metadata,
     Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), primary_key=True),
     Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(16), nullable=False, default="member", server_default="member"),
+    CheckConstraint(ROLES, name="role"),
+)
+
+# What the clearinghouse keeps beside them.
+
+member_profile = Table(
+    "member_profile",
+    metadata,
+    Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
+    Column("first_name", String(255), nullable=False, default=""),
+    Column("last_name", String(255), nullable=False, default=""),
+)
+
+service = Table(
+    "service",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("url", String(2000), primary_key=True),  # an aggregate has one for each version of its API
+    Column("type", String(32), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("certificate", Text, nullable=False, default=""),  # PEM
+    Column("created_at", UtcTime, nullable=False),
+)
+
+# What tools tell of slivers, here or elsewhere: hints for people, never believed.
+sliver_info = Table(
+    "sliver_info",
+    metadata,
+    Column("urn", String(255), primary_key=True),
+    Column("slice_urn", ForeignKey("registered_slice.urn", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("aggregate_urn", String(255), nullable=False),
+    Column("creator_urn", String(255), nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
 )
 
 trust_root = Table(
@@ -146,8 +197,10 @@ sliver = Table(
     Column("source", Text, nullable=False),  # the element of the request, as sent
     Column("backend", String(16), nullable=False),
     Column("offer", String(64), nullable=False),
+    Column("owner", String(255), nullable=False, default="", server_default=""),  # URN of who asked for it, folded
     Column("allocation", String(24), nullable=False),
     Column("expires_at", UtcTime, nullable=False, index=True),
+    Column("update_ends_at", UtcTime, index=True),  # a pending update is given up then; null when there is none
     Column("created_at", UtcTime, nullable=False),
     # desired
     Column("generation", Integer, nullable=False),
@@ -163,7 +216,9 @@ sliver = Table(
     Column("fault", Text, nullable=False, default=""),
     Column("logins", JSON, nullable=False, default=list),
     CheckConstraint("kind IN ('node', 'link')", name="kind"),
-    CheckConstraint("allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned')", name="allocation"),
+    CheckConstraint(
+        "allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned', 'geni_updating')", name="allocation"
+    ),
 )
 
 # What there is, and who holds it. `used` only grows by the conditional UPDATE in `offers.claim`: no core is sold twice.

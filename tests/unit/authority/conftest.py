@@ -1,6 +1,7 @@
 """A registry small enough to hold in hand."""
 
 import pytest
+from clearing import Clearing
 from conftest import NOW
 
 from credentials import GID, URN, Issuer
@@ -16,7 +17,7 @@ class Realm:
     """A registry with a principal investigator `pi`, users `ann` and `bob`, and their keys."""
 
     def __init__(self, folder, plc):
-        self.plc = plc
+        self.plc, self.folder = plc, folder
         self.store = Store.in_folder(folder)
         self.store.migrate()
         with self.store.transaction() as tx:
@@ -67,3 +68,17 @@ def realm(tmp_path, plc):
     made = Realm(tmp_path, plc)
     yield made
     made.store.close()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, plc, stranger):
+    """A clearinghouse that tests only copy: to make it takes a second."""
+    realm = Realm(tmp_path_factory.mktemp("clearinghouse"), plc)
+    yield Clearing(realm, stranger)
+    realm.store.close()
+
+
+@pytest.fixture
+def clearing(tmp_path, built):
+    with built.on_a_copy(tmp_path) as copied:
+        yield copied

@@ -1,0 +1,52 @@
+"""Authorities below ours, and roles in authorities and slices."""
+
+import uuid
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_ROLES = "role IN ('lead', 'admin', 'member', 'auditor', 'operator')"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("authority") as table:
+        table.add_column(sa.Column("parent_urn", sa.String(255)))
+        table.add_column(sa.Column("uuid", sa.String(36)))
+        table.add_column(sa.Column("description", sa.Text, nullable=False, server_default=""))
+        table.add_column(sa.Column("expires_at", sa.BigInteger))
+    rows = sa.table("authority", sa.column("urn"), sa.column("uuid"))
+    for (urn,) in op.get_bind().execute(sa.select(rows.c.urn)).all():
+        op.execute(rows.update().where(rows.c.urn == urn).values(uuid=str(uuid.uuid4())))
+    with op.batch_alter_table("authority") as table:
+        table.alter_column("uuid", existing_type=sa.String(36), nullable=False)
+        table.create_unique_constraint("uq_authority_uuid", ["uuid"])
+        table.create_foreign_key("fk_authority_parent_urn_authority", "authority", ["parent_urn"], ["urn"])
+        table.create_index("ix_authority_parent_urn", ["parent_urn"])
+    op.create_table(
+        "authority_member",
+        sa.Column("authority_urn", sa.String(255), nullable=False),
+        sa.Column("member_urn", sa.String(255), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.PrimaryKeyConstraint("authority_urn", "member_urn", name="pk_authority_member"),
+        sa.ForeignKeyConstraint(["authority_urn"], ["authority.urn"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["member_urn"], ["member.urn"], ondelete="CASCADE"),
+        sa.CheckConstraint(_ROLES, name="ck_authority_member_role"),
+    )
+    op.create_index("ix_authority_member_member_urn", "authority_member", ["member_urn"])
+    op.execute(
+        "INSERT INTO authority_member (authority_urn, member_urn, role) "
+        "SELECT authority_urn, urn, 'lead' FROM member WHERE role = 'pi'"
+    )
+    with op.batch_alter_table("slice_member") as table:
+        table.add_column(sa.Column("role", sa.String(16), nullable=False, server_default="member"))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("slice_member") as table:
+        table.drop_column("role")
+    op.drop_table("authority_member")
