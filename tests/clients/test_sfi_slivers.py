@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from sfi_tool.am_v3 import AggregateV3
+
 
 def test_the_whole_way_under_sfawraps_names(alice, new_slice, request_file, tmp_path):
     new_slice("way")
@@ -66,24 +68,43 @@ def test_a_stopped_node_is_waited_for_in_vain(alice, new_slice, request_file):
     assert "1 notready" in alice.refused("wait", "stopped", "--timeout", "0.3", status=4)
 
 
-def test_an_aggregate_without_dry_runs_is_left_as_it_was(alice, new_slice, request_file):
-    """Options that a server doesn't know it ignores: the reservation made by mistake is given back."""
+def test_a_dry_run_reserves_nothing(alice, new_slice, request_file):
     new_slice("dry")
-    tried = alice.run("allocate", "dry", request_file, "--dry-run")
-    if tried.exit_code == 0:
-        assert "nothing was reserved" in tried.output
-    else:
-        assert "has no dry run" in tried.stderr
+    assert "This would be granted now; nothing was reserved." in alice("allocate", "dry", request_file, "--dry-run")
     assert "(code 12)" in alice.refused("status", "dry")
 
 
-def test_a_dry_run_beside_slivers_that_are_there_touches_them_not(alice, new_slice, request_file, tmp_path):
+@pytest.fixture
+def no_dry_runs(monkeypatch):
+    """An aggregate that ignores the option, as it does all that it doesn't know; and that tells of all slivers."""
+    allocate = AggregateV3.allocate
+
+    def ignoring(self, urn, credentials, request, options):
+        allocate(self, urn, credentials, request, {})
+        return self.describe(urn, credentials, {})
+
+    monkeypatch.setattr(AggregateV3, "allocate", ignoring)
+
+
+def test_what_an_aggregate_without_dry_runs_reserved_is_given_back(alice, new_slice, request_file, no_dry_runs):
+    new_slice("wet")
+    assert "this aggregate has no dry run" in alice.refused("allocate", "wet", request_file, "--dry-run")
+    assert "(code 12)" in alice.refused("status", "wet")
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_dry_run_beside_slivers_that_are_there_touches_them_not(
+    alice, new_slice, request_file, tmp_path, knows, request
+):
     new_slice("beside")
     alice("create", "beside", request_file)
-    (tmp_path / "more.xml").write_text(
+    more = tmp_path / "more.xml"
+    more.write_text(
         '<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request"><node client_id="more"/></rspec>'
     )
-    alice.run("allocate", "beside", tmp_path / "more.xml", "--dry-run")
+    if not knows:
+        request.getfixturevalue("no_dry_runs")
+    assert alice.run("allocate", "beside", more, "--dry-run").exit_code == (0 if knows else 1)
     assert len(alice.json("status", "beside")) == 3
 
 
@@ -98,7 +119,9 @@ def test_a_refused_allocate_is_kept_and_explained(alice, new_slice, tmp_path):
     assert refused.removeprefix("Error: ").splitlines()[0] in told
     kept = json.loads(alice("explain", "--last", "--json"))
     assert kept["code"]["geni_code"] != 0
-    assert ("sfi explain --last" in refused) == ("sfa_reasons" in kept["value"])
+    assert "The reasons: sfi explain --last" in refused
+    assert kept["value"]["sfa_reasons"]
+    assert told.splitlines()[2].startswith("  ")
 
 
 @pytest.mark.parametrize(

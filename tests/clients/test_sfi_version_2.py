@@ -1,5 +1,8 @@
 """`sfi` and an aggregate that speaks version 2 only, with the certificate of its authority."""
 
+import json
+import time
+
 import pytest
 from clients.conftest import User
 from clients.version_2_aggregate import SLIVER, Version2Aggregate
@@ -88,3 +91,17 @@ def test_version_3_is_spoken_where_it_is_announced(old, server):
 def test_versions_that_nobody_speaks_here_are_named(old):
     old.aggregate._GetVersion = lambda *_: {"geni_api": 1, "code": {"geni_code": 0}, "value": {"geni_api": 1}}
     assert "speaks version 1 of the AM API; 3 and 2 are spoken here" in old.refused("resources")
+
+
+def test_our_own_door_of_version_2_is_spoken_to_like_any_other(alice, server, new_slice, request_file):
+    new_slice("ours")
+    url = f"https://localhost:{server.am_port}/am/2"
+    # It announces version 3 as well; that it does not is only said in what is remembered of it.
+    remembered = {url: {"url": url, "version": 2, "is_sfawrap": False, "at": time.time()}}
+    (alice.folder / "cache" / "aggregates.json").write_text(json.dumps(remembered))
+    assert "ready" in alice("-s", url, "create", "ours", request_file)
+    assert "sliver" in alice("-s", url, "status", "ours")
+    assert "left: ssh -p " in alice("-s", url, "status", "ours")
+    alice("-s", url, "renew", "ours", "+1d")
+    assert "Deleted 3 slivers" in alice("-s", url, "delete", "ours")
+    assert "nothing is left" in alice("-s", url, "wait", "ours", "--for", "deleted")
