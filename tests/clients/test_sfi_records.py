@@ -94,7 +94,7 @@ def test_a_delegated_credential_is_believed_and_named_as_sfawrap_names_it(alice,
 
 
 def test_who_is_not_registered_is_delegated_nothing(alice):
-    assert "(code 12)" in alice.refused("delegate", "nobody")
+    assert "(code 2)" in alice.refused("delegate", "nobody")
 
 
 def test_credentials_are_fetched_and_printed(alice, operator, new_slice, tmp_path):
