@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from backends.protocol import Image, Offer, SliverId, SliverType
 from sfa_am.store.engine import offers_changed
@@ -69,6 +69,24 @@ class SoldOut(Exception):
         self.wanted = wanted
 
 
+# Statements of every call, built once: building one takes longer than executing it.
+
+_HERE = (
+    (capacity.c.backend == bindparam("of_backend"))
+    & (capacity.c.offer == bindparam("of_offer"))
+    & (capacity.c.resource == bindparam("of_resource"))
+)
+_TAKE = (
+    update(capacity)
+    .where(_HERE, capacity.c.used + bindparam("more") <= capacity.c.total)
+    .values(used=capacity.c.used + bindparam("more"))
+)
+_GIVE_BACK = update(capacity).where(_HERE).values(used=capacity.c.used - bindparam("less"))
+_CLAIM = insert(claim)
+_ALL_CAPACITY = select(capacity)
+_ALL_OFFERS = select(offer).order_by(offer.c.backend, offer.c.name)
+
+
 def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datetime) -> None:
     """Store what a backend offers now; its offers that are not among them go away but keep their claims."""
     offers_changed(tx)
@@ -96,7 +114,7 @@ def stocks(tx: Connection) -> tuple[Stock, ...]:
     """All offers with their totals and what is used, in a stable order."""
     totals: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     used: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for row in tx.execute(select(capacity)):
+    for row in tx.execute(_ALL_CAPACITY):
         totals[row.backend, row.offer][row.resource] = row.total
         used[row.backend, row.offer][row.resource] = row.used
     return tuple(
@@ -106,7 +124,7 @@ def stocks(tx: Connection) -> tuple[Stock, ...]:
             used=used[row.backend, row.name],
             is_up=row.state == "up",
         )
-        for row in tx.execute(select(offer).order_by(offer.c.backend, offer.c.name))
+        for row in tx.execute(_ALL_OFFERS)
     )
 
 
@@ -120,18 +138,14 @@ def hold(tx: Connection, claims: Sequence[Claim]) -> None:
     for one in claims:
         sums[one.backend, one.offer, one.resource] += one.amount
     for (backend, offer_name, resource), amount in sorted(sums.items()):
-        taken = tx.execute(
-            update(capacity)
-            .where(capacity.c.backend == backend, capacity.c.offer == offer_name, capacity.c.resource == resource)
-            .where(capacity.c.used + amount <= capacity.c.total)
-            .values(used=capacity.c.used + amount)
-        )
+        where = {"of_backend": backend, "of_offer": offer_name, "of_resource": resource}
+        taken = tx.execute(_TAKE, {**where, "more": amount})
         if taken.rowcount == 0:
             raise SoldOut(
                 next(c for c in claims if (c.backend, c.offer, c.resource) == (backend, offer_name, resource))
             )
     if claims:
-        tx.execute(insert(claim), [asdict(one) for one in claims])
+        tx.execute(_CLAIM, [asdict(one) for one in claims])
 
 
 def release(tx: Connection, ids: Iterable[SliverId]) -> None:
@@ -145,11 +159,8 @@ def release(tx: Connection, ids: Iterable[SliverId]) -> None:
             .order_by(claim.c.backend, claim.c.offer, claim.c.resource)
         ).all()
         for backend, offer_name, resource, amount in held:
-            tx.execute(
-                update(capacity)
-                .where(capacity.c.backend == backend, capacity.c.offer == offer_name, capacity.c.resource == resource)
-                .values(used=capacity.c.used - amount)
-            )
+            where = {"of_backend": backend, "of_offer": offer_name, "of_resource": resource}
+            tx.execute(_GIVE_BACK, {**where, "less": amount})
         tx.execute(delete(claim).where(claim.c.sliver_id.in_(some)))
 
 

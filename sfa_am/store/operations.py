@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from backends.protocol import SliverId
 from sfa_am.store.schema import operation
@@ -39,46 +39,73 @@ class Wish:
     kind: str
 
 
+# Statements of every call, built once: building one takes longer than executing it.
+
+_IS_STILL = (operation.c.sliver_id == bindparam("key")) & (operation.c.fence == bindparam("held_fence"))
+_ASK_AGAIN = (
+    update(operation)
+    .where(operation.c.sliver_id == bindparam("key"))
+    .values(
+        kind=bindparam("new_kind"),
+        fence=operation.c.fence + 1,
+        attempts=0,
+        not_before=bindparam("now"),
+        asked_at=bindparam("now"),
+    )
+)
+_ASK = insert(operation)
+_DUE = (
+    select(operation)
+    .where(operation.c.backend == bindparam("backend"), operation.c.kind == bindparam("kind"))
+    .where(operation.c.not_before <= bindparam("now"))
+    .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= bindparam("now")))
+    .order_by(operation.c.not_before)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_LEASE = (
+    update(operation)
+    .where(operation.c.sliver_id == bindparam("key"))
+    .values(fence=operation.c.fence + 1, lease_owner=bindparam("holder"), lease_until=bindparam("until"))
+)
+_FINISH = delete(operation).where(_IS_STILL)
+_IS_CURRENT = select(operation.c.fence).where(_IS_STILL)
+_POSTPONE = (
+    update(operation)
+    .where(_IS_STILL)
+    .values(lease_owner=None, lease_until=None, not_before=bindparam("until"), attempts=bindparam("failures"))
+)
+_RELEASE = (
+    update(operation)
+    .where(operation.c.sliver_id == bindparam("key"), operation.c.lease_owner == bindparam("holder"))
+    .values(lease_owner=None, lease_until=None)
+)
+_NEXT_DUE = (
+    select(func.min(operation.c.not_before))
+    .where(operation.c.backend == bindparam("backend"), operation.c.kind == bindparam("kind"))
+    .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= bindparam("now")))
+)
+
+
 def ask(tx: Connection, wishes: Iterable[Wish], *, now: datetime) -> None:
     """Have slivers looked at now. An operation that is open is renewed: from now on, and counting from no failures.
 
     The fence grows, so that a worker which is at it right now with an older wish doesn't close the operation.
     """
     for wish in wishes:
-        renewed = tx.execute(
-            update(operation)
-            .where(operation.c.sliver_id == wish.sliver_id)
-            .values(kind=wish.kind, fence=operation.c.fence + 1, attempts=0, not_before=now, asked_at=now)
-        )
+        renewed = tx.execute(_ASK_AGAIN, {"key": wish.sliver_id, "new_kind": wish.kind, "now": now})
         if renewed.rowcount == 0:
-            tx.execute(
-                insert(operation).values(
-                    sliver_id=wish.sliver_id, backend=wish.backend, kind=wish.kind, not_before=now, asked_at=now
-                )
-            )
+            new = {"sliver_id": wish.sliver_id, "backend": wish.backend, "kind": wish.kind}
+            tx.execute(_ASK, {**new, "not_before": now, "asked_at": now})
 
 
 def take(tx: Connection, *, backend: str, kind: str, most: int, lease: timedelta, now: datetime) -> tuple[Taken, ...]:
     """Lease up to `most` operations that are due and in nobody's hands, longest due first."""
     holder = secrets.token_hex(8)
-    due = (
-        tx.execute(
-            select(operation)
-            .where(operation.c.backend == backend, operation.c.kind == kind, operation.c.not_before <= now)
-            .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= now))
-            .order_by(operation.c.not_before)
-            .limit(most)
-            .with_for_update(skip_locked=True)
-        )
-        .mappings()
-        .all()
-    )
+    due = tx.execute(_DUE, {"backend": backend, "kind": kind, "now": now, "most": most}).mappings().all()
     if due:
-        tx.execute(
-            update(operation)
-            .where(operation.c.sliver_id.in_([row["sliver_id"] for row in due]))
-            .values(fence=operation.c.fence + 1, lease_owner=holder, lease_until=now + lease)
-        )
+        leased = {"holder": holder, "until": now + lease}
+        tx.execute(_LEASE, [{"key": row["sliver_id"], **leased} for row in due])
     return tuple(
         Taken(
             sliver_id=SliverId(row["sliver_id"]),
@@ -95,7 +122,7 @@ def take(tx: Connection, *, backend: str, kind: str, most: int, lease: timedelta
 
 def finish(tx: Connection, taken: Taken) -> bool:
     """Close the operation. False when the fence has moved: somebody asked again, and that wish stays open."""
-    if tx.execute(delete(operation).where(_still(taken))).rowcount:
+    if tx.execute(_FINISH, _held(taken)).rowcount:
         return True
     _release(tx, taken)
     return False
@@ -103,18 +130,14 @@ def finish(tx: Connection, taken: Taken) -> bool:
 
 def postpone(tx: Connection, taken: Taken, *, until: datetime, failed: bool) -> None:
     """Give the operation back, to be tried again from `until` on; counts a failure when it failed."""
-    given_back = tx.execute(
-        update(operation)
-        .where(_still(taken))
-        .values(lease_owner=None, lease_until=None, not_before=until, attempts=taken.attempts + int(failed))
-    )
-    if given_back.rowcount == 0:
+    failures = taken.attempts + int(failed)
+    if tx.execute(_POSTPONE, {**_held(taken), "until": until, "failures": failures}).rowcount == 0:
         _release(tx, taken)
 
 
 def is_current(tx: Connection, taken: Taken) -> bool:
     """Whether nobody has asked again or taken over since."""
-    return tx.execute(select(operation.c.fence).where(_still(taken))).first() is not None
+    return tx.execute(_IS_CURRENT, _held(taken)).first() is not None
 
 
 def release_all(tx: Connection) -> int:
@@ -126,11 +149,7 @@ def release_all(tx: Connection) -> int:
 
 def next_due(tx: Connection, *, backend: str, kind: str, now: datetime) -> datetime | None:
     """When the next operation that nobody holds is due: past or future, or None when there is none."""
-    due: datetime | None = tx.execute(
-        select(func.min(operation.c.not_before))
-        .where(operation.c.backend == backend, operation.c.kind == kind)
-        .where(or_(operation.c.lease_until.is_(None), operation.c.lease_until <= now))
-    ).scalar_one()
+    due: datetime | None = tx.execute(_NEXT_DUE, {"backend": backend, "kind": kind, "now": now}).scalar_one()
     return due
 
 
@@ -143,14 +162,10 @@ def open_among(tx: Connection, ids: Iterable[SliverId]) -> frozenset[SliverId]:
     return frozenset(found)
 
 
-def _still(taken: Taken) -> ColumnElement[bool]:
-    return (operation.c.sliver_id == taken.sliver_id) & (operation.c.fence == taken.fence)
+def _held(taken: Taken) -> dict[str, object]:
+    return {"key": taken.sliver_id, "held_fence": taken.fence}
 
 
 def _release(tx: Connection, taken: Taken) -> None:
     """Somebody asked again while this worker held the lease: let the new wish be taken at once."""
-    tx.execute(
-        update(operation)
-        .where(operation.c.sliver_id == taken.sliver_id, operation.c.lease_owner == taken.holder)
-        .values(lease_owner=None, lease_until=None)
-    )
+    tx.execute(_RELEASE, {"key": taken.sliver_id, "holder": taken.holder})

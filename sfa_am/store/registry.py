@@ -14,12 +14,11 @@ from sfa_am.store.schema import authority, member, member_key, registered_slice,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A person. `role`: "pi" may register users and slices of the authority, "user" may not. `gid`: PEM."""
+    """A person. `gid`: PEM."""
 
     urn: URN
     uuid: str
     email: str
-    role: str
     gid: str
     keys: tuple[str, ...]
     created_at: datetime
@@ -56,7 +55,6 @@ def add_member(tx: Connection, one: Member, *, of: URN) -> None:
             authority_urn=str(of),
             uuid=one.uuid,
             email=one.email,
-            role=one.role,
             gid=one.gid,
             created_at=one.created_at,
         )
@@ -184,7 +182,6 @@ def _members(tx: Connection, query: Select[Any]) -> list[Member]:
             urn=URN.parse(row["name"]),
             uuid=row["uuid"],
             email=row["email"],
-            role=row["role"],
             gid=row["gid"],
             keys=tuple(
                 tx.execute(

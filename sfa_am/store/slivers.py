@@ -10,7 +10,7 @@ from datetime import datetime
 from ipaddress import ip_interface
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
 
 from backends.protocol import (
     Account,
@@ -105,18 +105,56 @@ def new_id() -> str:
     return secrets.token_hex(10)
 
 
+# Statements of every call, built once: building one takes longer than executing it.
+
+_SLICE_BY_URN = select(slice_).where(slice_.c.urn_key == bindparam("key"))
+_SLICE_BY_ID = select(slice_).where(slice_.c.id == bindparam("key"))
+_ADD = insert(sliver)
+_OF_SLICE = (
+    select(sliver)
+    .where(sliver.c.slice_id == bindparam("key"), sliver.c.allocation != GONE)
+    .order_by(sliver.c.created_at, sliver.c.position)
+)
+_BY_ID = select(sliver).where(sliver.c.id == bindparam("key"))
+_EXPIRED = (
+    select(sliver)
+    .where(sliver.c.expires_at <= bindparam("now"), sliver.c.allocation != GONE)
+    .order_by(sliver.c.expires_at)
+    .limit(bindparam("most"))
+)
+_STALE_UPDATES = select(sliver).where(
+    sliver.c.update_ends_at <= bindparam("now"), sliver.c.allocation == "geni_updating"
+)
+_DESIRED = ("generation", "allocation", "expires_at", "shape", "users", "running", "restarts", "reloads")
+_WISH = (
+    update(sliver).where(sliver.c.id == bindparam("key")).values({name: bindparam(f"new_{name}") for name in _DESIRED})
+)
+_RECORD = (
+    update(sliver)
+    .where(sliver.c.id == bindparam("key"))
+    .where(or_(sliver.c.seen_generation <= bindparam("of_generation"), bindparam("of_generation") == 0))
+    .values(
+        seen=bindparam("new_seen"),
+        seen_generation=func.coalesce(func.nullif(bindparam("of_generation"), 0), sliver.c.seen_generation),
+        seen_at=bindparam("now"),
+        fault=bindparam("new_fault"),
+        logins=bindparam("new_logins"),
+    )
+)
+_FORGET = delete(sliver).where(sliver.c.id == bindparam("key"), sliver.c.allocation == GONE)
+
 # Slices
 
 
 def slice_by_urn(tx: Connection, urn: URN) -> SliceRow | None:
     """The slice of this name, whatever its letters' case."""
-    row = tx.execute(select(slice_).where(slice_.c.urn_key == urn_key(urn))).mappings().first()
+    row = tx.execute(_SLICE_BY_URN, {"key": urn_key(urn)}).mappings().first()
     return None if row is None else _slice_row(row)
 
 
 def slice_by_id(tx: Connection, slice_id: SliceId) -> SliceRow:
     """The slice with this identifier. Raises NoResultFound: identifiers come from our own rows."""
-    return _slice_row(tx.execute(select(slice_).where(slice_.c.id == slice_id)).mappings().one())
+    return _slice_row(tx.execute(_SLICE_BY_ID, {"key": slice_id}).mappings().one())
 
 
 def add_slice(tx: Connection, urn: URN, *, now: datetime) -> SliceRow:
@@ -156,22 +194,17 @@ def _slice_row(row: RowMapping) -> SliceRow:
 
 def add(tx: Connection, rows: Sequence[SliverRow]) -> None:
     """Insert new slivers."""
-    tx.execute(insert(sliver), [_columns(row) for row in rows])
+    tx.execute(_ADD, [_columns(row) for row in rows])
 
 
 def of_slice(tx: Connection, slice_id: SliceId) -> tuple[SliverRow, ...]:
     """The slivers that clients see, in the order they were requested."""
-    return _rows(
-        tx,
-        select(sliver)
-        .where(sliver.c.slice_id == slice_id, sliver.c.allocation != GONE)
-        .order_by(sliver.c.created_at, sliver.c.position),
-    )
+    return _rows(tx, _OF_SLICE, key=slice_id)
 
 
 def by_id(tx: Connection, sliver_id: SliverId) -> SliverRow | None:
     """One sliver, also while it is being removed."""
-    return next(iter(_rows(tx, select(sliver).where(sliver.c.id == sliver_id))), None)
+    return next(iter(_rows(tx, _BY_ID, key=sliver_id)), None)
 
 
 def of_backend(tx: Connection, backend: str) -> tuple[SliverRow, ...]:
@@ -181,18 +214,12 @@ def of_backend(tx: Connection, backend: str) -> tuple[SliverRow, ...]:
 
 def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...]:
     """Slivers whose lease has ended, oldest first."""
-    return _rows(
-        tx,
-        select(sliver)
-        .where(sliver.c.expires_at <= now, sliver.c.allocation != GONE)
-        .order_by(sliver.c.expires_at)
-        .limit(most),
-    )
+    return _rows(tx, _EXPIRED, now=now, most=most)
 
 
 def stale_updates(tx: Connection, *, now: datetime) -> tuple[SliverRow, ...]:
     """Slivers about to go with an update that nobody carried out in time."""
-    return _rows(tx, select(sliver).where(sliver.c.update_ends_at <= now, sliver.c.allocation == "geni_updating"))
+    return _rows(tx, _STALE_UPDATES, now=now)
 
 
 def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
@@ -211,30 +238,26 @@ def change(tx: Connection, ids: Iterable[SliverId], **columns: object) -> None:
 
 def change_wish(tx: Connection, row: SliverRow, **columns: object) -> None:
     """Set desired columns of one sliver; its generation grows."""
-    values = {key: _plain(value) for key, value in columns.items()}
-    tx.execute(update(sliver).where(sliver.c.id == row.id).values(generation=row.generation + 1, **values))
+    wished = replace(row, generation=row.generation + 1, **columns)  # type: ignore[arg-type]  # their types are the fields'
+    tx.execute(_WISH, {"key": row.id, **{f"new_{name}": _plain(getattr(wished, name)) for name in _DESIRED}})
 
 
 def record(tx: Connection, observation: Observation, *, now: datetime) -> bool:
     """Store what a backend saw, unless something newer was seen already. Says whether it was stored."""
-    done = tx.execute(
-        update(sliver)
-        .where(sliver.c.id == observation.sliver)
-        .where(or_(sliver.c.seen_generation <= observation.generation, literal(observation.generation) == 0))
-        .values(
-            seen=observation.seen.value,
-            seen_generation=func.coalesce(observation.generation or None, sliver.c.seen_generation),
-            seen_at=now,
-            fault=observation.fault,
-            logins=[asdict(login) for login in observation.logins],
-        )
-    )
-    return done.rowcount == 1
+    seen = {
+        "key": observation.sliver,
+        "of_generation": observation.generation,
+        "new_seen": observation.seen.value,
+        "now": now,
+        "new_fault": observation.fault,
+        "new_logins": [asdict(login) for login in observation.logins],
+    }
+    return tx.execute(_RECORD, seen).rowcount == 1
 
 
 def forget(tx: Connection, sliver_id: SliverId) -> None:
     """Delete the row of a sliver that is confirmed to be gone; claims and operation go with it."""
-    tx.execute(delete(sliver).where(sliver.c.id == sliver_id, sliver.c.allocation == GONE))
+    tx.execute(_FORGET, {"key": sliver_id})
 
 
 def in_portions(ids: Iterable[SliverId]) -> Iterable[list[SliverId]]:
@@ -246,8 +269,8 @@ def in_portions(ids: Iterable[SliverId]) -> Iterable[list[SliverId]]:
 # Between values and columns
 
 
-def _rows(tx: Connection, query: Select[Any]) -> tuple[SliverRow, ...]:
-    return tuple(_sliver_row(row) for row in tx.execute(query).mappings())
+def _rows(tx: Connection, query: Select[Any], **parameters: object) -> tuple[SliverRow, ...]:
+    return tuple(_sliver_row(row) for row in tx.execute(query, parameters).mappings())
 
 
 def _columns(row: SliverRow) -> dict[str, object]:

@@ -11,11 +11,14 @@ import ssl
 import xmlrpc.client
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
-from interop.clients.conftest import REQUEST, VERSION, Wire, code, public_key
+from clients.simulated_server import SimulatedServer
+from clients.wire import Wire, code
 
-RSPEC = {"geni_rspec_version": VERSION}
+REQUEST = '<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request"><node client_id="one"/></rspec>'
+RSPEC = {"geni_rspec_version": {"type": "GENI", "version": "3"}}
 NOBODY = "urn:publicid:IDN+plc+slice+never-made"
 
 
@@ -47,11 +50,38 @@ def answer_of(response):
     return xmlrpc.client.loads(body)[0][0]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of two nodes for these tests. It ends without having written a traceback."""
+    with SimulatedServer(tmp_path_factory.mktemp("server"), offers=2) as running:
+        yield running
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def new_slice(server):
+    """Makes slices of alice's."""
+    numbers = count(1)
+    return lambda: server.slice(f"s{next(numbers)}", "alice")
+
+
 @pytest.fixture
-def life(wire, new_slice, server):
+def wire(server):
+    """Alice's calls of version 3."""
+    return Wire(server)
+
+
+@pytest.fixture
+def wire_at(server):
+    """Alice's calls at another path."""
+    return lambda path: Wire(server, path=path)
+
+
+@pytest.fixture
+def life(wire, new_slice):
     """A slice with one sliver that is provisioned, and the answer of Provision."""
     slice_ = new_slice()
-    users = [{"urn": "urn:publicid:IDN+plc+user+alice", "keys": [public_key(wire.folder.key)]}]
+    users = [{"urn": "urn:publicid:IDN+plc+user+alice", "keys": [wire.public_key]}]
     assert code(wire("Allocate", slice_.urn, slice_.credentials, REQUEST, {})) == 0
     answer = wire("Provision", [slice_.urn], slice_.credentials, {**RSPEC, "geni_users": users})
     assert code(answer) == 0
@@ -277,7 +307,7 @@ def test_sfi_asks_with_lower_case_names_lists_and_a_call_id(wire, life):
 
 def test_sfi_allocates_with_users_of_two_kinds(wire, new_slice):
     slice_ = new_slice()
-    key = public_key(wire.folder.key)
+    key = wire.public_key
     people = {"sfa_users": [{"person_id": 7, "keys": [key]}], "geni_users": [{"urn": "urn:x", "keys": [key]}]}
     assert code(wire("Allocate", slice_.urn, slice_.credentials, REQUEST, {"call_id": "1:1", **people})) == 0
 
@@ -305,7 +335,7 @@ def test_certificates_in_credentials_are_tidy(server, life):
 
 def test_strangers_can_not_tell_which_slices_there_are(server, life):
     operator = Wire(server, "operator")
-    mine = server.add_slice("mine-alone").credentials
+    mine = server.slice("mine-alone").credentials
 
     def refused(urn):
         answer = operator("Status", [urn], mine, {})
