@@ -1,4 +1,4 @@
-"""The clearinghouse over XML-RPC: Common Federation API version 2, as the field's clients speak it. Translation only."""
+"""The clearinghouse over XML-RPC: Common Federation API version 2, as clients of the field speak it. Translation."""
 
 from collections.abc import Callable
 from datetime import datetime
