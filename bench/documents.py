@@ -61,7 +61,7 @@ def _advertised() -> list[Row]:
 
         def answered() -> None:
             advertised = advertiser.advertised(available_only=False, now=now)
-            xmlrpc.client.dumps(({"code": {"geni_code": 0}, "value": advertised.packed},), methodresponse=True)
+            xmlrpc.client.dumps(({"code": {"geni_code": 0}, "value": advertised.compressed},), methodresponse=True)
 
         (rate,) = rates(answered)
         store.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from pydantic.fields import FieldInfo
 
 from backends.native.settings import NativeSettings
 from sfa_am import cli, errors
@@ -30,11 +31,14 @@ def settings_page() -> str:
     ]
     for section in SECTIONS:
         name = section.__name__.lower()
-        default = Config().backend[0] if name == "backend" else getattr(Config(), name)
-        title = "[[backend]]" if name == "backend" else f"[{name}]"
+        default = getattr(Config(), name)
+        title = f"[[{name}]]" if isinstance(default, tuple) else f"[{name}]"
+        if isinstance(default, tuple):
+            default = default[0] if default else None
         parts.append(f"\n## `{title}`\n\n{section.__doc__}\n\n| key | default | meaning |\n|---|---|---|")
         for key, field in section.model_fields.items():
-            parts.append(f"| `{key}` | `{_value(getattr(default, key))}` | {_line(field.description)} |")
+            value = f"`{_value(getattr(default, key))}`" if default else _unset(field)
+            parts.append(f"| `{key}` | {value} | {_line(field.description)} |")
     parts.append("\n\n## `settings` of the plugin `native`\n\n| key | default | meaning |\n|---|---|---|")
     native = NativeSettings()
     for key, field in NativeSettings.model_fields.items():
@@ -47,6 +51,13 @@ def settings_page() -> str:
             shown = f"`{_value(value)}`"
         parts.append(f"| `{key}` | {shown} | {_line(field.description)} |")
     return "\n".join(parts) + "\n"
+
+
+def _unset(field: FieldInfo) -> str:
+    """The default of a key of a section that is not there by itself."""
+    if field.is_required():
+        return "needed"
+    return "no limit" if field.default is None else f"`{_value(field.default)}`"
 
 
 def states_page() -> str:
@@ -131,11 +142,20 @@ def _help(name: str, command: click.Command, parent: click.Context | None) -> li
     return lines
 
 
+def conformance_page() -> str:
+    """What each call of the AM API must answer."""
+    sys.path.insert(0, str(REFERENCE.parent.parent / "tests"))
+    from unit.am import conformance
+
+    return conformance.page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "states.md": states_page,
     "errors.md": errors_page,
     "commands.md": commands_page,
+    "conformance.md": conformance_page,
 }
 
 

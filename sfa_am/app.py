@@ -27,9 +27,13 @@ from sfa_am.orchestration.backend_service import BackendService
 from sfa_am.orchestration.expiry import expire
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.policy import Policies, Policy
 from sfa_am.slices.service import AggregateService
 from sfa_am.store import Store, operations
-from sfa_am.wire.am_v3 import AggregateV3, get_version
+from sfa_am.wire.am_either import EitherVersion
+from sfa_am.wire.am_v2 import AggregateV2
+from sfa_am.wire.am_v3 import AggregateV3
+from sfa_am.wire.am_version import About
 from sfa_am.wire.chapi import doors
 from sfa_am.wire.sfa_registry import RegistryDoor
 from sfa_am.wire.tls import ClientCertificateTLS
@@ -39,6 +43,9 @@ log = structlog.get_logger()
 
 BACKENDS = "sfa_am.backends"
 """Entry point group in which backends are found."""
+
+POLICIES = "sfa_am.policies"
+"""Entry point group in which policies are found."""
 
 _EXPIRY_EVERY = 1.0
 _BACKLOG = 1024
@@ -93,6 +100,24 @@ def load_backends(config: Config, state: Path) -> dict[str, Backend]:
     return made
 
 
+def load_policies(config: Config) -> Policies:
+    """The operator's rules; plugins that the settings name, and no others. Raises ConfigError."""
+    known = {point.name: point for point in entry_points(group=POLICIES)}
+    made: dict[str, Policy] = {}
+    for wanted in config.policy:
+        if wanted.plugin not in known:
+            raise ConfigError(
+                f"policy {wanted.name!r}: no plugin {wanted.plugin!r} is installed; "
+                f"installed are: {', '.join(sorted(known)) or 'none'}"
+            )
+        try:
+            create: Callable[[Mapping[str, object]], Policy] = known[wanted.plugin].load()
+            made[wanted.name] = create(wanted.settings)
+        except (ImportError, ValueError) as e:
+            raise ConfigError(f"policy {wanted.name!r}: plugin {wanted.plugin!r}: {e}") from e
+    return Policies(config.quota, made)
+
+
 class Server(MultiService):
     """Everything that runs in one process: doors, loops, backends."""
 
@@ -137,26 +162,31 @@ class Server(MultiService):
 
     @property
     def am_url(self) -> str:
-        """Where the aggregate manager answers."""
-        return f"https://{self._config.server.public_host}:{self._config.server.am_port}/am/3"
+        """Where the aggregate manager answers; each version of the API below it."""
+        return f"https://{self._config.server.public_host}:{self._config.server.am_port}/am"
 
     def _open_doors(self, state: Path) -> None:
         config = self._config
         authority = Authority.load(state / "authority")
         identity = Identity(config.aggregate.authority)
         gate = Gate(self.store)
-        service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake)
+        policies = load_policies(config)
+        service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake, policies)
         registry = Registry(self.store, gate, authority, config.registry)
         tls = ClientCertificateTLS(key=state / "authority" / "am.key", chain=state / "authority" / "am.gid")
 
-        version = get_version(self.am_url, urn=identity.manager, title=config.aggregate.title, other_versions={})
-        am: Any = AggregateV3(self._reactor, self._pool, service, now=self._now, version=version)
-        root: Any = Resource()
+        about = About(identity.manager, config.aggregate.title, {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"})
+        v2: Any = AggregateV2(self._reactor, self._pool, service, about, now=self._now)
+        v3: Any = AggregateV3(self._reactor, self._pool, service, about, now=self._now)
+        either: Any = EitherVersion(self._reactor, self._pool, v2, v3)  # for tools that know a host and a port only
         versions: Any = Resource()
-        versions.putChild(b"3", am)
+        versions.putChild(b"2", v2)
+        versions.putChild(b"3", v3)
+        versions.putChild(b"", either)
+        root: Any = Resource()
         root.putChild(b"am", versions)
-        root.putChild(b"", am)  # tools that know a host and a port only
-        root.putChild(b"RPC2", am)
+        root.putChild(b"", either)
+        root.putChild(b"RPC2", either)
         self._listen(root, config.server.am_port, tls)
 
         registry_door: Any = RegistryDoor(self._reactor, self._pool, registry, now=self._now)
@@ -168,7 +198,7 @@ class Server(MultiService):
             authority=authority.urn,
             root=authority.issuer.gid.pem,
             base=base,
-            am_url=self.am_url,
+            am_url=f"{self.am_url}/3",
             title=config.aggregate.title,
             now=self._now(),
         )

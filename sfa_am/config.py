@@ -109,6 +109,41 @@ class Limits(_Section):
     """Nodes and links together that one slice may hold at this aggregate."""
 
 
+class Quota(_Section):
+    """A rule of the policy: so much for everyone it is about. Several rules may apply; all of them must allow it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
+    """Its name, as told to researchers whom it refuses something."""
+    per: Literal["user", "slice", "project", "authority"]
+    """Who is counted together: what one user asked for, one slice, all slices of one project (an authority's own, such
+    as `plc:princeton`), or all slices of one top authority and of all below it."""
+    match: str = "*"
+    """Whom the rule is about, with `*` and `?` as in file names: URNs of users or slices, names of authorities."""
+    nodes: Annotated[int, Field(ge=0)] | None = None
+    """Machines at most."""
+    cpus: Annotated[float, Field(ge=0)] | None = None
+    """Cores at most."""
+    memory_mib: Annotated[int, Field(ge=0)] | None = None
+    """MiB of memory at most."""
+    disk_mib: Annotated[int, Field(ge=0)] | None = None
+    """MiB of disk at most."""
+    lease_days: Annotated[float, Field(gt=0)] | None = None
+    """A lease reaches at most so many days from now."""
+    sliver_types: tuple[str, ...] | None = None
+    """The only sliver types allowed."""
+
+
+class Policy(_Section):
+    """A rule in Python, where a quota can't say it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
+    """Its name, as told to researchers whom it refuses something."""
+    plugin: str
+    """Name of the entry point (group `sfa_am.policies`)."""
+    settings: dict[str, Any] = {}
+    """Settings of the plugin; see its documentation."""
+
+
 class Registry(_Section):
     """How the authority in this installation hands out certificates and credentials."""
 
@@ -157,6 +192,8 @@ class Config(BaseSettings):
     limits: Limits = Limits()
     registry: Registry = Registry()
     log: Log = Log()
+    quota: tuple[Quota, ...] = ()
+    policy: tuple[Policy, ...] = ()
     backend: tuple[Backend, ...] = (Backend(name="local", plugin="native"),)
 
     @field_validator("backend")
@@ -168,7 +205,23 @@ class Config(BaseSettings):
         return backends
 
 
-SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Log, Backend)
+SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Log, Quota, Policy, Backend)
+
+_REPEATED = (Quota, Policy, Backend)
+"""Sections of which there may be several, or none."""
+
+_EXAMPLES = {
+    Quota: (
+        "[[quota]]",
+        'name = "students"',
+        'per = "user"',
+        'match = "*+user+student*"',
+        "nodes = 4",
+        "lease_days = 2",
+    ),
+    Policy: ("[[policy]]", 'name = "office hours"', 'plugin = "office-hours"', "settings = {}"),
+}
+"""Stand in a new file where there is none of them yet."""
 
 
 def load(path: Path) -> Config:
@@ -234,12 +287,15 @@ def commented_toml(config: Config) -> str:
         "#   SFA_AM_SERVER__AM_PORT=8443 sets am_port of [server].",
     ]
     for section in SECTIONS:
-        if section is Backend:
-            for backend in config.backend:
-                parts.append(f"\n# {Backend.__doc__}\n[[backend]]")
-                parts.extend(_entries(backend))
+        name = section.__name__.lower()
+        if section in _REPEATED:
+            for one in getattr(config, name):
+                parts.append(f"\n# {section.__doc__}\n[[{name}]]")
+                parts.extend(_entries(one))
+            if not getattr(config, name):
+                parts.append(f"\n# {section.__doc__} None yet; one is written so:")
+                parts.extend(f"# {line}" for line in _EXAMPLES[section])
         else:
-            name = section.__name__.lower()
             parts.append(f"\n# {section.__doc__}\n[{name}]")
             parts.extend(_entries(getattr(config, name)))
     return "\n".join(parts) + "\n"
@@ -249,7 +305,8 @@ def _entries(section: _Section) -> list[str]:
     lines: list[str] = []
     for key, field in type(section).model_fields.items():
         lines.extend(f"# {line.strip()}" for line in (field.description or "").splitlines())
-        lines.append(f"{key} = {_toml(getattr(section, key))}")
+        value = getattr(section, key)
+        lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}")
     return lines
 
 

@@ -5,20 +5,42 @@ Codes: GENI AM API v3, "Common Concepts", return codes. 18-23 and 26 stand in on
 not used.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why not, for programs: one constraint that is not met, and under it those that it follows from.
+
+    constraint: what is limited: a resource ("memory_mib"), a kind of name ("sliver type"), "policy", "state", "room"
+    where:      the part of the request, or the component, that it is about
+    wanted, available: amounts in the resource's unit, or names
+    nearest:    what would have been granted; empty when nothing would
+    """
+
+    constraint: str
+    where: str
+    wanted: int | str
+    available: int | str
+    nearest: int | str = ""
+    reasons: Sequence["Reason"] = ()
 
 
 class AMError(Exception):
     """A refusal with its GENI code.
 
-    value: what would have been granted instead, where one is known (a time, a request); put in the reply's ``value``
+    value:   what would have been granted instead, where one is known (a time, a request); put in the reply's ``value``
+    reasons: the same for programs, as a tree; stands in ``value`` when nothing else does
     """
 
     geni_code: ClassVar[int] = 2
 
-    def __init__(self, sentence: str, *, value: object = "") -> None:
+    def __init__(self, sentence: str, *, value: object = "", reasons: Sequence[Reason] = ()) -> None:
         super().__init__(sentence)
         self.value = value
+        self.reasons = tuple(reasons)
 
 
 # The researcher should ask differently.

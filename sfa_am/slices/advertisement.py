@@ -1,8 +1,6 @@
 """From stock to an advertisement RSpec, with the operational states printed from their table."""
 
-import base64
 import threading
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +21,7 @@ from rspec import (
     write,
 )
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.replies import packed
 from sfa_am.slices.states import ACTIONS, LEADS_TO, Action, Operational
 from sfa_am.store import Store, offers
 from sfa_am.store.offers import Stock
@@ -51,14 +50,14 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Advertised:
-    """An advertisement as text; `packed` as the option geni_compressed asks, made once."""
+    """An advertisement as text; `compressed` as the option geni_compressed asks, made once."""
 
     text: str
 
     @cached_property
-    def packed(self) -> str:
+    def compressed(self) -> str:
         """zlib and base64."""
-        return base64.b64encode(zlib.compress(self.text.encode(), 6)).decode()
+        return packed(self.text)
 
 
 class Advertiser:

@@ -1,10 +1,12 @@
 """How long a sliver may live: what was asked for, against the credential, the state and the operator's policy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sfa_am.config import Leases
 from sfa_am.errors import Refused
+from sfa_am.slices.policy import LongestLease
 from sfa_am.slices.states import Allocation
 
 
@@ -16,20 +18,28 @@ class Bound:
     because: str
 
 
-def bound(leases: Leases, state: Allocation, *, credential_ends_at: datetime, now: datetime) -> Bound:
-    """The latest end for a sliver in `state`."""
-    longest = leases.longest_for if state is Allocation.PROVISIONED else leases.allocated_longest_for
-    reason = "the longest lease here" if state is Allocation.PROVISIONED else "the longest lease before Provision"
+def bound(
+    leases: Leases,
+    state: Allocation,
+    *,
+    credential_ends_at: datetime,
+    rules: Sequence[LongestLease] = (),
+    now: datetime,
+) -> Bound:
+    """The latest end for a sliver in `state`. `rules`: of the policy."""
+    longest = leases.longest_for if state.is_made else leases.allocated_longest_for
+    reason = "the longest lease here" if state.is_made else "the longest lease before Provision"
     return min(
         Bound(at=now + longest, because=reason),
         Bound(at=credential_ends_at, because="the end of your credential"),
+        *(Bound(at=now + rule.time, because=f"what policy rule {rule.rule!r} allows") for rule in rules),
         key=lambda b: b.at,
     )
 
 
 def first(leases: Leases, state: Allocation, asked: datetime | None, limit: Bound, *, now: datetime) -> datetime:
     """The end of a sliver that has just come into `state`: what was asked for or the default, never past the limit."""
-    default = leases.default_for if state is Allocation.PROVISIONED else leases.allocated_for
+    default = leases.default_for if state.is_made else leases.allocated_for
     return min(asked or now + default, limit.at)
 
 

@@ -5,8 +5,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from backends.protocol import Account
+from backends.protocol import Account, Machine, Segment
 from credentials import URN, BadName
 from sfa_am.errors import BadArgs
 from sfa_am.store.slivers import SliverUser
@@ -64,6 +65,11 @@ def sliver_users(sent: Iterable[tuple[str, Sequence[str]]]) -> tuple[SliverUser,
 def accounts(users: Iterable[SliverUser]) -> tuple[Account, ...]:
     """The accounts a machine needs for these users."""
     return tuple(Account(name=user.login, keys=user.keys) for user in users)
+
+
+def on(shape: Machine | Segment, users: Iterable[SliverUser]) -> Machine | Segment:
+    """A sliver's shape with accounts for these users; a link has none."""
+    return replace(shape, accounts=accounts(users)) if isinstance(shape, Machine) else shape
 
 
 def _unix_name(urn: str) -> str:

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from backends.protocol import Machine, Offer, Port, Segment, SliverId, SliverType
 from rspec import Interface, Link, Node, OpenFlow, Request, write_link, write_node
-from sfa_am.errors import BadArgs, NotFeasible, Unavailable, Unsupported
+from sfa_am.errors import BadArgs, NotFeasible, Reason, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.reasons import first_few, refusals_together, unknown
 from sfa_am.store.offers import Claim, Stock, needs
 from sfa_am.store.slivers import new_id
 
@@ -96,12 +97,14 @@ def place(
     up = [stock for stock in stocks if stock.is_up]
     if not up:
         raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
-    for node in request.nodes:
-        _refuse_unknown(node, stocks, identity)
+    with refusals_together() as attempt:
+        for node in request.nodes:
+            attempt(_refuse_unknown, node, stocks, identity)
     room = _Room(up)
     home: dict[str, _Home] = {}
-    for group in _joined(request):
-        _place_group(group, room, identity, home)
+    with refusals_together() as attempt:
+        for group in _joined(request):
+            attempt(_place_group, group, room, identity, home)
     return _plan(request, home, addresses, numbering)
 
 
@@ -114,10 +117,16 @@ def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> 
     if node.component_id is not None:
         name = identity.component_name(node.component_id)
         if name is None or name not in {offer.name for offer in offers}:
-            raise BadArgs(f"{where}: component {node.component_id!a:.200} is not at this aggregate; see ListResources")
+            raise BadArgs(
+                f"{where}: component {node.component_id!a:.200} is not at this aggregate; see ListResources",
+                reasons=[unknown(where, "component", name or node.component_id, [offer.name for offer in offers])],
+            )
         offers = [offer for offer in offers if offer.name == name]
     if node.exclusive:
-        raise Unsupported(f"{where}: exclusive nodes are not offered here; leave exclusive out or set it to false")
+        raise Unsupported(
+            f"{where}: exclusive nodes are not offered here; leave exclusive out or set it to false",
+            reasons=[Reason(constraint="exclusive", where=where, wanted="true", available="false", nearest="false")],
+        )
     _known(where, "sliver type", node.sliver_type, {t.name for offer in offers for t in offer.sliver_types})
     _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
     for hardware in node.hardware_types[:1]:
@@ -126,7 +135,10 @@ def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> 
 
 def _known(where: str, what: str, name: str | None, known: set[str]) -> None:
     if name is not None and name not in known:
-        raise BadArgs(f"{where}: {what} {name!r} is not offered here; offered are: {', '.join(sorted(known))}")
+        raise BadArgs(
+            f"{where}: {what} {name!r} is not offered here; offered are: {', '.join(sorted(known))}",
+            reasons=[unknown(where, what, name, sorted(known))],
+        )
 
 
 def _image_name(node: Node) -> str | None:
@@ -194,7 +206,7 @@ class _Room:
 
 def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[str, _Home]) -> None:
     """Find room for a whole group in one backend; the first backend that has it wins."""
-    refusals = []
+    refusals: list[NotFeasible] = []
     for backend in dict.fromkeys(stock.backend for stock in room.stocks):
         chosen: dict[str, _Home] = {}
         try:
@@ -208,7 +220,7 @@ def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[
         else:
             home.update(chosen)
             return
-    raise refusals[0]
+    raise NotFeasible(str(refusals[0]), reasons=[reason for refusal in refusals for reason in refusal.reasons])
 
 
 def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
@@ -218,7 +230,7 @@ def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
     ]
     fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, needs(kind))]
     if not fitting:
-        raise NotFeasible(_too_big(node, possible, room))
+        raise NotFeasible(_too_big(node, possible, room), reasons=[_no_room(node, backend, possible, room)])
     stock, kind = max(fitting, key=lambda sk: room.free(sk[0], "memory_mib"))
     return _Home(stock, kind, _image_name(node) or stock.offer.images[0].name)
 
@@ -249,6 +261,38 @@ def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Ro
         if room.free(stock, resource) < amount
     ]
     return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}; see ListResources"
+
+
+def _no_room(node: Node, backend: str, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> Reason:
+    """The same for programs: per component, what it lacks; and the largest kind of machine that would have fitted."""
+    wanted = node.sliver_type or (possible[0][1].name if possible else "")
+    smaller = [
+        kind
+        for stock in room.stocks
+        if stock.backend == backend
+        for kind in stock.offer.sliver_types
+        if room.fits(stock, needs(kind)) and kind.name != wanted
+    ]
+    nearest = max(smaller, key=lambda kind: (kind.memory_mib, kind.cpus), default=None)
+    lacking = [
+        Reason(
+            constraint=resource,
+            where=f"component {stock.offer.name}",
+            wanted=amount,
+            available=max(0, room.free(stock, resource)),
+        )
+        for stock, kind in possible
+        for resource, amount in needs(kind).items()
+        if room.free(stock, resource) < amount
+    ]
+    return Reason(
+        constraint="room",
+        where=f"node {node.client_id!r} (line {node.line})",
+        wanted=wanted,
+        available=sum(room.fits(stock, needs(kind)) for stock, kind in possible),
+        nearest=nearest.name if nearest else "",
+        reasons=first_few(lacking),
+    )
 
 
 def _unit(resource: str) -> str:

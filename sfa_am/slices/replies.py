@@ -1,18 +1,25 @@
 """What the service answers with: values, not yet in any API's words."""
 
+import base64
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from backends.protocol import Login
 from credentials import URN
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.states import Allocation, Operational, Situation, operational
-from sfa_am.store.slivers import SliverRow
+from sfa_am.store.slivers import SliverRow, SliverUser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliverState:
-    """One sliver as clients are told of it. `error` is empty when nothing is wrong with it."""
+    """One sliver as clients are told of it.
+
+    error:  empty when nothing is wrong with it
+    logins: the ways in that there are now; users: for whom
+    """
 
     urn: URN
     client_id: str
@@ -20,6 +27,8 @@ class SliverState:
     operational: Operational
     expires_at: datetime
     error: str = ""
+    logins: tuple[Login, ...] = ()
+    users: tuple[SliverUser, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,11 @@ class Described:
     slivers: Sequence[SliverState]
 
 
+def packed(text: str) -> str:
+    """A document as the option geni_compressed asks: zlib, then base64."""
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+
+
 def state_of(row: SliverRow, identity: Identity, error: str = "") -> SliverState:
     """The state of a sliver, derived from its row."""
     return SliverState(
@@ -40,6 +54,8 @@ def state_of(row: SliverRow, identity: Identity, error: str = "") -> SliverState
         operational=operational_of(row),
         expires_at=row.expires_at,
         error=error or row.fault,
+        logins=row.logins,
+        users=row.users,
     )
 
 

@@ -9,15 +9,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backends.protocol import Seen
-from sfa_am.errors import Unsupported
+from sfa_am.errors import Reason, Unsupported
 
 
 class Allocation(StrEnum):
-    """GENI allocation states; the values are what goes over the wire."""
+    """GENI allocation states; the values are what goes over the wire.
+
+    A sliver that is to go when the slice's update is carried out is UPDATING: until then it runs as before.
+    """
 
     UNALLOCATED = "geni_unallocated"
     ALLOCATED = "geni_allocated"
     PROVISIONED = "geni_provisioned"
+    UPDATING = "geni_updating"
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a backend has been asked to make it."""
+        return self in (Allocation.PROVISIONED, Allocation.UPDATING)
 
 
 class Call(StrEnum):
@@ -28,6 +37,8 @@ class Call(StrEnum):
     RENEW = "Renew"
     ACT = "PerformOperationalAction"
     DELETE = "Delete"
+    UPDATE = "Update"
+    CANCEL = "Cancel"
     EXPIRE = "the end of its lease"
 
 
@@ -58,11 +69,21 @@ TABLE: dict[tuple[Allocation, Call], Allocation] = {
     (Allocation.ALLOCATED, Call.PROVISION): Allocation.PROVISIONED,
     (Allocation.ALLOCATED, Call.RENEW): Allocation.ALLOCATED,
     (Allocation.ALLOCATED, Call.DELETE): Allocation.UNALLOCATED,
+    (Allocation.ALLOCATED, Call.UPDATE): Allocation.UNALLOCATED,
+    (Allocation.ALLOCATED, Call.CANCEL): Allocation.UNALLOCATED,
     (Allocation.ALLOCATED, Call.EXPIRE): Allocation.UNALLOCATED,
     (Allocation.PROVISIONED, Call.RENEW): Allocation.PROVISIONED,
     (Allocation.PROVISIONED, Call.ACT): Allocation.PROVISIONED,
     (Allocation.PROVISIONED, Call.DELETE): Allocation.UNALLOCATED,
+    (Allocation.PROVISIONED, Call.UPDATE): Allocation.UPDATING,
     (Allocation.PROVISIONED, Call.EXPIRE): Allocation.UNALLOCATED,
+    (Allocation.UPDATING, Call.UPDATE): Allocation.UPDATING,
+    (Allocation.UPDATING, Call.PROVISION): Allocation.UNALLOCATED,
+    (Allocation.UPDATING, Call.CANCEL): Allocation.PROVISIONED,
+    (Allocation.UPDATING, Call.RENEW): Allocation.UPDATING,
+    (Allocation.UPDATING, Call.ACT): Allocation.UPDATING,
+    (Allocation.UPDATING, Call.DELETE): Allocation.UNALLOCATED,
+    (Allocation.UPDATING, Call.EXPIRE): Allocation.UNALLOCATED,
 }
 
 
@@ -72,7 +93,15 @@ def after(state: Allocation, call: Call) -> Allocation:
         return TABLE[state, call]
     except KeyError:
         possible = ", ".join(c.value for s, c in TABLE if s is state)
-        raise Unsupported(f"{call} is not possible while a sliver is {state}; possible are: {possible}") from None
+        reason = Reason(
+            constraint="state",
+            where=call.value,
+            wanted=" or ".join(s.value for s, c in TABLE if c is call),
+            available=state.value,
+            nearest=possible,
+        )
+        sentence = f"{call} is not possible while a sliver is {state}; possible are: {possible}"
+        raise Unsupported(sentence, reasons=[reason]) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +120,7 @@ class Situation:
 
 def operational(situation: Situation) -> Operational:
     """The operational state of a sliver in this situation. Total: every situation has one."""
-    if situation.allocation is not Allocation.PROVISIONED:
+    if not situation.allocation.is_made:
         return Operational.PENDING_ALLOCATION
     if situation.seen is Seen.BROKEN and situation.current:
         return Operational.FAILED

@@ -46,9 +46,12 @@ class Store:
         """Bring the database to the newest schema; nothing to do is success."""
         settings = AlembicConfig()
         settings.set_main_option("script_location", str(MIGRATIONS))
-        with self.transaction() as tx:
+        connect = self._engine.connect().execution_options(writes=True)
+        with self._turn or nullcontext(), connect as tx, _without_cascades(tx), tx.begin():
             settings.attributes["connection"] = tx
             command.upgrade(settings, "head")
+            if self._turn is not None and (broken := tx.exec_driver_sql("PRAGMA foreign_key_check").first()):
+                raise RuntimeError(f"a migration left rows of {broken[0]} without the row they refer to")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -61,6 +64,17 @@ class Store:
                 self.offers_generation += 1
 
     @contextmanager
+    def trial(self) -> Iterator[Connection]:
+        """As `transaction`, and undone all the same: to see what would happen."""
+        with self._turn or nullcontext(), self._engine.connect().execution_options(writes=True) as tx:
+            change = tx.begin()
+            try:
+                yield tx
+            finally:
+                change.rollback()
+                tx.info.pop(_OFFERS_CHANGED, None)
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read one consistent state of the rows."""
         with self._engine.connect() as tx, tx.begin():
@@ -69,6 +83,23 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+@contextmanager
+def _without_cascades(tx: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew and dropping the old one, whose rows' dependents would go with them.
+
+    It can be told not to outside of a transaction only.
+    """
+    if tx.dialect.name != "sqlite":
+        yield
+        return
+    connection: Any = tx.connection.dbapi_connection
+    connection.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA foreign_keys=ON")
 
 
 def offers_changed(tx: Connection) -> None:

@@ -197,8 +197,10 @@ sliver = Table(
     Column("source", Text, nullable=False),  # the element of the request, as sent
     Column("backend", String(16), nullable=False),
     Column("offer", String(64), nullable=False),
+    Column("owner", String(255), nullable=False, default="", server_default=""),  # URN of who asked for it, folded
     Column("allocation", String(24), nullable=False),
     Column("expires_at", UtcTime, nullable=False, index=True),
+    Column("update_ends_at", UtcTime, index=True),  # a pending update is given up then; null when there is none
     Column("created_at", UtcTime, nullable=False),
     # desired
     Column("generation", Integer, nullable=False),
@@ -214,7 +216,9 @@ sliver = Table(
     Column("fault", Text, nullable=False, default=""),
     Column("logins", JSON, nullable=False, default=list),
     CheckConstraint("kind IN ('node', 'link')", name="kind"),
-    CheckConstraint("allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned')", name="allocation"),
+    CheckConstraint(
+        "allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned', 'geni_updating')", name="allocation"
+    ),
 )
 
 # What there is, and who holds it. `used` only grows by the conditional UPDATE in `offers.claim`: no core is sold twice.

@@ -69,8 +69,10 @@ class SliverRow:
     source: str
     backend: str
     offer: str
+    owner: str
     allocation: str
     expires_at: datetime
+    update_ends_at: datetime | None
     created_at: datetime
     generation: int
     shape: Machine | Segment
@@ -186,6 +188,11 @@ def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...
         .order_by(sliver.c.expires_at)
         .limit(most),
     )
+
+
+def stale_updates(tx: Connection, *, now: datetime) -> tuple[SliverRow, ...]:
+    """Slivers about to go with an update that nobody carried out in time."""
+    return _rows(tx, select(sliver).where(sliver.c.update_ends_at <= now, sliver.c.allocation == "geni_updating"))
 
 
 def counts(tx: Connection) -> Mapping[tuple[str, str], int]:

@@ -10,7 +10,7 @@ from typing import Any
 from xmlrpc.client import Binary, DateTime
 
 from credentials import URN
-from sfa_am.errors import BadArgs, BadVersion
+from sfa_am.errors import BadArgs, BadVersion, Unsupported
 from sfa_am.slices.identity import read_urn
 
 CREDENTIAL_TYPES = (("geni_sfa", "2"), ("geni_sfa", "3"), ("geni_abac", "1"))
@@ -130,16 +130,28 @@ def end_time(given: Mapping[str, Any]) -> datetime | None:
     return None if value in (None, "") else moment(value, "option geni_end_time")
 
 
+def start_time(given: Mapping[str, Any], now: datetime) -> None:
+    """The option geni_start_time: only "now" is offered. Raises BadArgs, Unsupported."""
+    value = given.get("geni_start_time")
+    if value not in (None, "") and moment(value, "option geni_start_time") > now:
+        raise Unsupported(
+            "option geni_start_time lies ahead, and reservations in advance are not offered here; leave it out"
+        )
+
+
 def users(given: Mapping[str, Any]) -> list[tuple[str, list[str]]] | None:
     """The option geni_users as (URN, keys) pairs; None when absent."""
     value = given.get("geni_users")
-    if value is None:
-        return None
+    return None if value is None else people(value, "geni_users")
+
+
+def people(value: object, name: str) -> list[tuple[str, list[str]]]:
+    """Users with their keys, as (URN, keys) pairs: an array of structs. `name`: of the argument."""
     if not isinstance(value, list):
-        raise BadArgs(f"option geni_users must be an array of structs, not {_kind(value)}")
+        raise BadArgs(f"{name} must be an array of structs, not {_kind(value)}")
     result = []
     for number, user in enumerate(value):
-        what = f"geni_users[{number}]"
+        what = f"{name}[{number}]"
         if not isinstance(user, dict) or "urn" not in user:
             raise BadArgs(f"{what} must be a struct with urn and keys")
         result.append((text(user["urn"], f"{what}.urn"), texts(user.get("keys", []), f"{what}.keys")))

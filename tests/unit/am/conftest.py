@@ -1,12 +1,16 @@
 """An aggregate small enough to hold in hand: a store in a file, a simulated backend, no reactor, no network."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from xmlrpc.client import loads
 
 import pytest
 from conftest import NOW, Federation, Person
+from unit.am.small import KEY, REQUEST
 
 from backends.simulated import SimulatedBackend
 from credentials import URN
@@ -14,19 +18,50 @@ from sfa_am.config import Leases, Limits
 from sfa_am.orchestration import work
 from sfa_am.orchestration.expiry import expire
 from sfa_am.orchestration.sweep import sweep
+from sfa_am.slices.desk import Presented
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
-from sfa_am.slices.service import AggregateService, Presented
+from sfa_am.slices.policy import Policies
+from sfa_am.slices.service import AggregateService
 from sfa_am.store import Store, operations, trust
 from sfa_am.store.trust import RootRow
+from sfa_am.wire.am_either import EitherVersion
+from sfa_am.wire.am_v2 import AggregateV2
+from sfa_am.wire.am_v3 import AggregateV3
+from sfa_am.wire.am_version import About
+from sfa_am.wire.xmlrpc import Caller, Door, marshal
 
-REQUEST = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
-  <node client_id="left"><sliver_type name="container"/><interface client_id="left:0"/></node>
-  <node client_id="right"><sliver_type name="container"/><interface client_id="right:0"/></node>
-  <link client_id="cable"><interface_ref client_id="left:0"/><interface_ref client_id="right:0"/></link>
-</rspec>"""
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBwdWJsaWMga2V5IG9mIGEgdGVzdCBvbmx5ISEh alice"
+class Straight:
+    """A door without a reactor: calls run where they are made."""
+
+    async def off_reactor(self, work):
+        return work()
+
+
+class StraightV2(Straight, AggregateV2):
+    pass
+
+
+class StraightV3(Straight, AggregateV3):
+    pass
+
+
+def through(door: Door, person: Person, method: str, *sent: object):
+    """The answer of a door to a call, as it would be marshalled."""
+    caller = Caller(gid=person.gid, request_id="r1")
+    coroutine = door.lookupProcedure(method)(caller, *sent)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        answer = end.value
+    else:
+        raise AssertionError("the door waits for something")
+    if isinstance(answer, bytes):
+        ((answer,), _) = loads(answer)
+    else:
+        marshal((answer,))
+    return answer
 
 
 @dataclass
@@ -40,12 +75,26 @@ class Aggregate:
     woken: int = 0
     leases: Leases = field(default_factory=Leases)
     limits: Limits = field(default_factory=Limits)
+    policies: Policies = field(default_factory=Policies)
 
     def __post_init__(self) -> None:
         self.service = AggregateService(
-            self.store, Gate(self.store), Identity("plc"), self.leases, self.limits, self._wake
+            self.store, Gate(self.store), Identity("plc"), self.leases, self.limits, self._wake, self.policies
         )
+        about = About(URN("plc", "authority", "am"), "test", {"2": "https://here/am/2", "3": "https://here/am/3"})
+        self._v2 = StraightV2(None, None, self.service, about, now=lambda: self.now)
+        self._v3 = StraightV3(None, None, self.service, about, now=lambda: self.now)
+        self._either = EitherVersion(None, None, self._v2, self._v3)
         self.sweep()
+
+    def v2(self, person: Person, method: str, *sent: object):
+        return through(self._v2, person, method, *sent)
+
+    def v3(self, person: Person, method: str, *sent: object):
+        return through(self._v3, person, method, *sent)
+
+    def either(self, person: Person, method: str, *sent: object):
+        return through(self._either, person, method, *sent)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -120,29 +169,45 @@ class Aggregate:
         self.now += timedelta(**time)
 
 
+@cache
+def _empty_store() -> bytes:
+    """A database of the newest schema: making one takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.in_folder(Path(folder))
+        store.migrate()
+        store.close()
+        return (Path(folder) / "store.sqlite").read_bytes()
+
+
+def aggregate_in(path: Path, plc: Federation, backend: SimulatedBackend | None = None, **settings) -> Aggregate:
+    """An aggregate with its store in this folder. Close the store."""
+    if not (path / "store.sqlite").exists():
+        (path / "store.sqlite").write_bytes(_empty_store())
+    store = Store.in_folder(path)
+    with store.transaction() as tx:
+        root = RootRow(
+            fingerprint=plc.root.fingerprint,
+            gid=plc.root.pem,
+            names=("plc",),
+            legacy_sha1=False,
+            added_at=NOW,
+            added_by="test",
+        )
+        trust.put(tx, root)
+    return Aggregate(plc, store, backend or SimulatedBackend(), **settings)
+
+
 @pytest.fixture
 def make_aggregate(plc, tmp_path) -> Callable[..., Aggregate]:
-    stores = []
+    made = []
 
     def make(backend: SimulatedBackend | None = None, path: Path = tmp_path, **settings) -> Aggregate:
-        store = Store.in_folder(path)
-        stores.append(store)
-        store.migrate()
-        with store.transaction() as tx:
-            root = RootRow(
-                fingerprint=plc.root.fingerprint,
-                gid=plc.root.pem,
-                names=("plc",),
-                legacy_sha1=False,
-                added_at=NOW,
-                added_by="test",
-            )
-            trust.put(tx, root)
-        return Aggregate(plc, store, backend or SimulatedBackend(), **settings)
+        made.append(aggregate_in(path, plc, backend, **settings))
+        return made[-1]
 
     yield make
-    for store in stores:
-        store.close()
+    for one in made:
+        one.store.close()
 
 
 @pytest.fixture

@@ -3,6 +3,13 @@
 from sfa_am.store import schema
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFub3RoZXIgcHVibGljIGtleSBvZiBhIHRlc3Qh someone"
+REQUEST = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
+  <node client_id="left"><sliver_type name="container"/><interface client_id="left:0"/></node>
+  <node client_id="right"><sliver_type name="container"/><interface client_id="right:0"/></node>
+  <link client_id="cable"><interface_ref client_id="left:0"/><interface_ref client_id="right:0"/></link>
+</rspec>"""
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBwdWJsaWMga2V5IG9mIGEgdGVzdCBvbmx5ISEh alice"
 GENI = 'xmlns="http://www.geni.net/resources/rspec/3" type="request"'
 
 

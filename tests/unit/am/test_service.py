@@ -310,7 +310,7 @@ def test_an_advertisement_is_handed_out_again_while_it_is_true(am):
 
     first = advertised()
     assert advertised(timedelta(seconds=4)) is first
-    assert zlib.decompress(base64.b64decode(first.packed)).decode() == first.text
+    assert zlib.decompress(base64.b64decode(first.compressed)).decode() == first.text
     assert advertised(timedelta(seconds=6)) is not first
     again = advertised(timedelta(seconds=6))
     am.allocate(f'<rspec {GENI}><node client_id="a"/></rspec>')

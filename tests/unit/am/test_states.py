@@ -56,7 +56,7 @@ def test_an_illegal_call_is_refused_with_the_calls_that_are_possible():
 @given(situations)
 def test_every_situation_has_an_operational_state(situation):
     state = operational_state(situation)
-    if situation.allocation is not Allocation.PROVISIONED:
+    if situation.allocation not in (Allocation.PROVISIONED, Allocation.UPDATING):
         assert state is Operational.PENDING_ALLOCATION
     if state is Operational.READY:
         assert situation.running

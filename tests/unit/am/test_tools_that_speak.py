@@ -8,20 +8,11 @@ from conftest import NOW, Federation
 
 from sfa_am.errors import Forbidden
 from sfa_am.store import schema
-from sfa_am.wire.am_v3 import AggregateV3, get_version
-from sfa_am.wire.xmlrpc import Caller
 
 REQUEST = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
   <node client_id="left"><sliver_type name="container"/></node></rspec>"""
 RSPEC = {"geni_rspec_version": {"type": "GENI", "version": "3"}}
 SLICE = "urn:publicid:IDN+plc+slice+s1"
-
-
-class StraightDoor(AggregateV3):
-    """The door without a reactor: calls run where they are made."""
-
-    async def off_reactor(self, work):
-        return work()
 
 
 class Portal:
@@ -30,20 +21,12 @@ class Portal:
     def __init__(self, am):
         self.am, self.plc = am, am.federation
         self.tool, self.alice = self.plc.person("portal"), self.plc.alice
-        version = get_version("https://here/am/3", urn=self.alice.urn, title="", other_versions={})
-        self.door = StraightDoor(None, None, am.service, now=lambda: am.now, version=version)
         self.options = {"geni_speaking_for": str(self.alice.urn), **RSPEC}
         self.word = self.alice.issuer.issue_speaks_for(self.tool.gid, expires_at=NOW + timedelta(hours=2)).decode()
         self.credentials = [sfa(self.plc.credential()), abac(self.word)]
 
     def call(self, method, *arguments, who=None):
-        caller = Caller(gid=(who or self.tool).gid, request_id="r1")
-        coroutine = getattr(self.door, f"xmlrpc_{method}")(caller, *arguments)
-        try:
-            coroutine.send(None)
-        except StopIteration as end:
-            return end.value
-        raise AssertionError("the door waits for something")
+        return self.am.v3(who or self.tool, method, *arguments)
 
     def allocate(self, credentials=None, options=None, who=None):
         shown = self.credentials if credentials is None else credentials
@@ -196,7 +179,7 @@ def test_no_call_forgets_whom_it_is_for(portal, method):
 
 
 def test_get_version_says_that_tools_may_speak(portal):
-    version = get_version("https://here/am/3", urn=portal.alice.urn, title="", other_versions={})
+    version = portal.call("GetVersion")["value"]
     assert version["geni_handles_speaksfor"] is True
     assert {"geni_type": "geni_abac", "geni_version": "1"} in version["geni_credential_types"]
     assert {"geni_type": "geni_sfa", "geni_version": "2"} in version["geni_credential_types"]
