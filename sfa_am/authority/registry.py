@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from credentials import GID, URN, Authorization
 from credentials.keys import PublicKey, read_ssh_public_key
 from sfa_am.authority.keys import Authority
+from sfa_am.authority.project_names import authority_over
 from sfa_am.authority.records import PI, USER, Record, Wanted, check
 from sfa_am.authority.roles import Role
 from sfa_am.config import Registry as RegistrySettings
@@ -198,8 +199,6 @@ class Registry:
     def enter_slice(self, tx: Connection, wanted: Wanted, *, now: datetime) -> None:
         """Add a slice below any authority that is kept here; the first of its members leads it."""
         self._add_slice(tx, wanted, now)
-        lead, *others = wanted.members or ()
-        registry.set_slice_roles(tx, wanted.urn, {lead: Role.LEAD, **dict.fromkeys(others, Role.MEMBER)})
 
     def change_slice(self, tx: Connection, wanted: Wanted, *, now: datetime) -> None:
         """Change a slice's end or description."""
@@ -317,6 +316,9 @@ class Registry:
 
     def _add_slice(self, tx: Connection, wanted: Wanted, now: datetime) -> str:
         check(wanted)
+        above = authorities.by_urn(tx, authority_over(wanted.urn))
+        if above is None:
+            raise BadArgs(f"{wanted.urn} is below {authority_over(wanted.urn)}, which is not kept here")
         if registry.slice_by_urn(tx, wanted.urn) is not None:
             raise AlreadyExists(f"{wanted.urn} is registered already")
         ends_at = wanted.expires_at or now + timedelta(days=self._settings.slice_days)
@@ -331,7 +333,7 @@ class Registry:
             members=self._known(tx, wanted.members or ()),
             created_at=now,
         )
-        registry.add_slice(tx, new, of=URN(wanted.urn.authority, "authority", "sa"))
+        registry.add_slice(tx, new, of=above.urn)
         return gid
 
     def _slice_gid(self, urn: URN, identity: uuid.UUID, ends_at: datetime, now: datetime) -> str:

@@ -136,11 +136,12 @@ def change_slice(tx: Connection, urn: URN, **columns: object) -> None:
 
 
 def set_slice_members(tx: Connection, urn: URN, people: Sequence[URN]) -> None:
-    """Replace the members of a slice."""
-    tx.execute(delete(slice_member).where(slice_member.c.slice_urn == _key(urn)))
-    rows = [{"slice_urn": _key(urn), "member_urn": _key(person)} for person in people]
-    if rows:
-        tx.execute(insert(slice_member), rows)
+    """Replace the members of a slice. Who stays keeps their role; the first of a slice that has no lead leads it."""
+    before = slice_roles(tx, urn)
+    after = {person: before.get(person, "member") for person in people}
+    if people and "lead" not in after.values():
+        after[people[0]] = "lead"
+    set_slice_roles(tx, urn, after)
 
 
 def slice_roles(tx: Connection, urn: URN) -> Mapping[URN, str]:

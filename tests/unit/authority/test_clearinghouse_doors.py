@@ -270,6 +270,17 @@ def test_an_expired_slice_gives_no_credential_until_it_is_renewed(call):
     assert call.slice_credential("ann")
 
 
+def test_a_project_may_be_written_in_another_case_and_keeps_its_own(call):
+    fields = {"SLICE_NAME": "s2", "SLICE_PROJECT_URN": "urn:publicid:IDN+PLC+project+Demo"}
+    assert call(SA, "create", "SLICE", [], {"fields": fields})["SLICE_URN"] == "urn:publicid:IDN+plc:demo+slice+s2"
+    shouted = {"match": {"SLICE_URN": "urn:publicid:IDN+PLC:DEMO+slice+S2"}}
+    assert len(call(SA, "lookup", "SLICE", [], shouted)) == 1
+    assert call(SA, "lookup", "PROJECT", [], {"match": {"PROJECT_URN": str(PROJECT)}})
+    unknown = {"SLICE_NAME": "s2", "SLICE_PROJECT_URN": "urn:publicid:IDN+plc+project+none"}
+    assert "Unknown project" in call.refused(SA, "create", "SLICE", [], {"fields": unknown}, who="pi")[1]
+    assert call.refused(SA, "create", "SLICE", [], {"fields": unknown})[0] == 2
+
+
 def test_slices_are_never_deleted(call):
     code, output = call.refused(SA, "delete", "SLICE", str(S1), [], {}, who="pi")
     assert (code, output.split()[0]) == (100, "NOT_IMPLEMENTED_ERROR")
