@@ -92,11 +92,10 @@ class SliceAuthority:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             person = self._callers.person(tx, proven)
-            if named is None:
-                found = rows.slices(tx)
-            else:
-                found = [one for urn in dict.fromkeys(named) if (one := rows.slice_by_urn(tx, urn))]
-            return [self._told(one) for one in found if person.sees_slice(one.urn)]
+            # Names first: most callers see a few of many thousand slices.
+            wanted = rows.slice_names(tx) if named is None else dict.fromkeys(named)
+            found = [rows.slice_by_urn(tx, urn) for urn in wanted if person.sees_slice(urn)]
+        return [self._told(one) for one in found if one is not None]
 
     def change(
         self,
