@@ -189,7 +189,9 @@ class Server(MultiService):
         root.putChild(b"RPC2", either)
         self._listen(root, config.server.am_port, tls)
 
-        registry_door: Any = RegistryDoor(self._reactor, self._pool, registry, now=self._now)
+        registry_door: Any = RegistryDoor(
+            self._reactor, self._pool, registry, hostname=config.server.public_host, now=self._now
+        )
         registry_root: Any = Resource()
         registry_root.putChild(b"", registry_door)
         registry_root.putChild(b"RPC2", registry_door)

@@ -14,11 +14,12 @@ from rich.table import Table
 from credentials import GID, URN, CredentialError, Root, Trust
 from credentials.explain import report
 from sfa_am import config as settings
-from sfa_am.authority import Authority, found
+from sfa_am.authority import Authority, Wanted, found, roles
+from sfa_am.authority.books import Books
 from sfa_am.config import ConfigError
 from sfa_am.doctor import doctor
 from sfa_am.errors import AMError
-from sfa_am.store import Store, events, offers, registry, slivers, trust
+from sfa_am.store import Store, authorities, events, offers, registry, slivers, trust
 from sfa_am.store.trust import RootRow
 
 DEFAULT_STATE = Path("/var/lib/sfa-am")
@@ -167,11 +168,12 @@ def user_list(state: Path) -> None:
     """Everybody who is registered."""
     installation = _Installation(state)
     with installation.store.reading() as tx:
-        people = registry.members(tx)
-    table = Table("HRN", "role", "email", "keys", "certificate until")
-    for person in people:
+        people = [(person, roles.in_authorities(tx, person.urn)) for person in registry.members(tx)]
+    table = Table("HRN", "roles", "email", "keys", "certificate until")
+    for person, held in people:
         until = f"{GID.parse(person.gid).not_after:%Y-%m-%d}"
-        table.add_row(person.urn.hrn, person.role, person.email, str(len(person.keys)), until)
+        words = ", ".join(f"{role} of {urn.hrn}" for urn, role in held.items())
+        table.add_row(person.urn.hrn, words, person.email, str(len(person.keys)), until)
     Console().print(table)
 
 
@@ -180,19 +182,35 @@ def user_list(state: Path) -> None:
 @click.argument("role", type=click.Choice(["user", "pi"]))
 @click.pass_obj
 def user_role(state: Path, hrn: str, role: str) -> None:
-    """Let a member register others (pi), or not (user)."""
+    """Let a member decide over their authority, so register others in it (pi), or not (user)."""
     installation = _Installation(state)
     urn = _urn(hrn, "user")
+    books = Books(installation.store, Authority.load(state / "authority"), installation.config.registry)
     with installation.store.transaction() as tx:
         if registry.member_by_urn(tx, urn) is None:
             raise click.ClickException(f"{urn} is not registered; see `sfa-am user list`")
-        registry.change_member(tx, urn, role=role)
+        books.change_member(tx, Wanted(urn=urn, role=role), now=datetime.now(UTC))
     click.echo(f"{hrn} is a {role} now.")
 
 
 @main.group()
 def authority() -> None:
     """The authority of this installation."""
+
+
+@authority.command("list")
+@click.pass_obj
+def authority_list(state: Path) -> None:
+    """The authorities kept here, with those who decide over them."""
+    installation = _Installation(state)
+    with installation.store.reading() as tx:
+        rows = [(row, roles.of_authority(tx, row.urn)) for row in authorities.everything(tx)]
+    table = Table("HRN", "decided over by", "description", "until")
+    for row, people in rows:
+        deciding = ", ".join(urn.hrn for urn, role in people.items() if role in roles.DECIDES)
+        until = f"{row.expires_at:%Y-%m-%d}" if row.expires_at else ""
+        table.add_row(row.urn.hrn, deciding, row.description, until)
+    Console().print(table)
 
 
 @authority.command("show")

@@ -15,6 +15,7 @@ from sfa_am.slices.logins import OPENSSH_PUBLIC_KEY
 
 PI = "pi"
 USER = "user"
+"""What SFA clients call those who lead or administer the authority they belong to, and everybody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,11 @@ class Wanted:
     """What a client asks to be registered or changed; None leaves a field as it is.
 
     keys:       SSH public keys; the first is the one the certificate binds
+    role:       whether a person decides over their authority: "pi", or "user"
     members:    URNs of a slice's members
-    expires_at: a slice's end
+    pis:        URNs of those who decide over an authority
+    hostname:   of a node
+    expires_at: the end of a slice or an authority
     """
 
     urn: URN
@@ -32,23 +36,30 @@ class Wanted:
     role: str | None = None
     description: str | None = None
     members: tuple[URN, ...] | None = None
+    pis: tuple[URN, ...] | None = None
+    hostname: str | None = None
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """An authority, a member or a slice as clients are told of it. `gid`: PEM."""
+    """An authority, a member, a slice or a node as clients are told of it.
+
+    gid: PEM.  members, pis: as in `Wanted`.  slices, pi_of: what a person is a member of, and decides over
+    """
 
     urn: URN
     gid: str
     email: str = ""
     keys: tuple[str, ...] = ()
-    role: str = ""
     description: str = ""
+    hostname: str = ""
     members: tuple[URN, ...] = ()
+    pis: tuple[URN, ...] = ()
     expires_at: datetime | None = None
     created_at: datetime | None = None
     slices: tuple[URN, ...] = ()
+    pi_of: tuple[URN, ...] = ()
 
 
 MOST_KEYS = 50
@@ -58,6 +69,8 @@ LONGEST_DESCRIPTION = 2000
 
 _EMAIL = re.compile(r"[\x21-\x3f\x41-\x7e]{1,64}@[\x21-\x3f\x41-\x7e]{1,189}")
 """Lengths as in RFC 5321; what is behind is for the mail system to know."""
+
+_HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
 
 
 def check(wanted: Wanted) -> None:
@@ -75,6 +88,8 @@ def check(wanted: Wanted) -> None:
         raise BadArgs(f"role {wanted.role!a:.40} is not known; known are {USER} and {PI}")
     if wanted.keys is not None:
         _check_keys(wanted.keys)
+    if wanted.hostname is not None and not _HOSTNAME.fullmatch(wanted.hostname):
+        raise BadArgs(f"{wanted.hostname!a:.80} is not a host name; one such as node1.example.org is needed")
     if wanted.description is not None:
         _check_description(wanted.description)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true, update
 
 from credentials import URN
-from sfa_am.store.schema import authority, authority_member, member, registered_slice
+from sfa_am.store.schema import authority, authority_member, member, node, registered_slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,11 @@ def by_urn(tx: Connection, urn: URN) -> AuthorityRow | None:
     return next(iter(_read(tx, func.lower(authority.c.urn) == str(urn).lower())), None)
 
 
+def everything(tx: Connection) -> Sequence[AuthorityRow]:
+    """All authorities, by name."""
+    return _read(tx, true())
+
+
 def children(tx: Connection, urn: URN) -> Sequence[AuthorityRow]:
     """The authorities directly below one, by name."""
     return _read(tx, authority.c.parent_urn == str(urn))
@@ -59,10 +64,11 @@ def remove(tx: Connection, urn: URN) -> None:
 
 
 def count_below(tx: Connection, urn: URN) -> int:
-    """How many slices, members and authorities are directly below one."""
+    """How many slices, members, nodes and authorities are directly below one."""
     above = (
         (registered_slice, registered_slice.c.authority_urn),
         (member, member.c.authority_urn),
+        (node, node.c.authority_urn),
         (authority, authority.c.parent_urn),
     )
     return sum(

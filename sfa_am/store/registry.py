@@ -14,12 +14,11 @@ from sfa_am.store.schema import authority, member, member_key, registered_slice,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A person. `role`: "pi" may register users and slices of the authority, "user" may not. `gid`: PEM."""
+    """A person. `gid`: PEM."""
 
     urn: URN
     uuid: str
     email: str
-    role: str
     gid: str
     keys: tuple[str, ...]
     created_at: datetime
@@ -56,7 +55,6 @@ def add_member(tx: Connection, one: Member, *, of: URN) -> None:
             authority_urn=str(of),
             uuid=one.uuid,
             email=one.email,
-            role=one.role,
             gid=one.gid,
             created_at=one.created_at,
         )
@@ -142,12 +140,11 @@ def change_slice(tx: Connection, urn: URN, **columns: object) -> None:
 
 
 def set_slice_members(tx: Connection, urn: URN, people: Sequence[URN]) -> None:
-    """Replace the members of a slice. Who stays keeps their role; the first of a slice that has no lead leads it."""
-    before = slice_roles(tx, urn)
-    after = {person: before.get(person, "member") for person in people}
-    if people and "lead" not in after.values():
-        after[people[0]] = "lead"
-    set_slice_roles(tx, urn, after)
+    """Replace the members of a slice."""
+    tx.execute(delete(slice_member).where(slice_member.c.slice_urn == _key(urn)))
+    rows = [{"slice_urn": _key(urn), "member_urn": _key(person)} for person in people]
+    if rows:
+        tx.execute(insert(slice_member), rows)
 
 
 def slice_roles(tx: Connection, urn: URN) -> Mapping[URN, str]:
@@ -191,7 +188,6 @@ def _members(tx: Connection, query: Select[Any]) -> list[Member]:
             urn=URN.parse(row["name"]),
             uuid=row["uuid"],
             email=row["email"],
-            role=row["role"],
             gid=row["gid"],
             keys=tuple(
                 tx.execute(

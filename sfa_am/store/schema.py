@@ -81,7 +81,6 @@ member = Table(
     Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
     Column("uuid", String(36), nullable=False, unique=True),
     Column("email", String(255), nullable=False),
-    Column("role", String(16), nullable=False),  # "pi" may register users and slices, "user" may not
     Column("gid", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
@@ -92,6 +91,18 @@ member_key = Table(
     Column("member_urn", ForeignKey("member.urn", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("public_key", Text, nullable=False),
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("urn", String(255), primary_key=True),  # folded: these names compare without case
+    Column("name", String(255), nullable=False),  # the URN as it was given
+    Column("authority_urn", ForeignKey("authority.urn"), nullable=False, index=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("hostname", String(255), nullable=False),
+    Column("gid", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 ROLES = "role IN ('lead', 'admin', 'member', 'auditor', 'operator')"

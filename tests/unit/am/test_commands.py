@@ -83,6 +83,8 @@ def test_names_that_are_none_are_refused_when_trust_is_given(run, tmp_path, stra
 
 def test_roles_are_changed_and_strangers_are_not_known(run):
     run("init")
-    run("user", "role", "example.operator", "user")
-    assert "user" in run("user", "list")
+    assert "lead of example" in run("user", "list")
+    assert "example.operator" in run("authority", "list")
+    run("user", "role", "example.operator", "user", code=1)  # nobody would be left
+    assert "lead of example" in run("user", "list")
     assert "not registered" in run("user", "role", "example.nobody", "pi", code=1)

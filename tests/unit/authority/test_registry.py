@@ -62,7 +62,7 @@ def test_only_a_credential_about_the_authority_registers(realm):
         ({"urn": URN("plc", "user", "ANN")}, AlreadyExists, "registered already"),
         ({"urn": URN("plc", "user", "an-n")}, BadArgs, "user name"),
         ({"urn": URN("other", "user", "eve")}, BadArgs, "not a name of this authority"),
-        ({"urn": URN("plc", "node", "n1")}, Unsupported, "type node"),
+        ({"urn": URN("plc", "tool", "n1")}, Unsupported, "type tool"),
         ({"email": "nonsense"}, BadArgs, "email"),
         ({"email": None}, BadArgs, "needs an email"),
         ({"email": "eve@x\x00"}, BadArgs, "email"),
@@ -103,7 +103,7 @@ def test_nobody_gives_themselves_a_role(realm):
         realm.registry.update(realm.gids["ann"], [realm.own("ann")], change, now=NOW)
     document = realm.credential("pi", realm.registry.urn)
     realm.registry.update(realm.gids["pi"], [document], change, now=NOW)
-    assert realm.record(realm.user("ann")).role == "pi"
+    assert realm.record(realm.user("ann")).pi_of == (realm.registry.urn,)
 
 
 def test_a_member_changes_their_slice_and_nobody_elses(realm):
