@@ -414,6 +414,16 @@ def test_omni_tells_of_slivers_extends_and_deletes_them(call):
     assert call(SA, "lookup", "SLIVER_INFO", [], {}) == {}
 
 
+def test_who_made_a_sliver_finds_it_when_they_have_left_the_slice(call):
+    me = str(call.clearing.urn("s_member"))
+    call(SA, "create_sliver_info", [], {"fields": sliver(call)})
+    call(SA, "modify_slice_membership", str(S1), [], {"members_to_remove": [me]})
+    assert call(SA, "lookup", "SLIVER_INFO", [], {}, who="s_member").keys() == {SLIVER}
+    assert call(SA, "lookup", "SLIVER_INFO", [], {}, who="p_auditor").keys() == {SLIVER}
+    assert call(SA, "lookup", "SLIVER_INFO", [], {}, who="s_auditor").keys() == {SLIVER}
+    assert call(SA, "lookup", "SLIVER_INFO", [], {}, who="p_member") == {}
+
+
 def test_nobody_takes_a_slivers_name_away_by_telling_of_it_first(call):
     call(SA, "create_slice", [], {"fields": {"SLICE_NAME": "s9", "SLICE_PROJECT_URN": str(OTHER)}}, who="sibling")
     theirs = {
