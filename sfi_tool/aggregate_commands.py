@@ -1,367 +1,309 @@
-"""Commands about resources, which the aggregate manager gives: GENI AM API version 3."""
+"""Commands about what a slice holds at the aggregate: from reserving it to giving it back."""
 
-import os
-import re
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sfi_tool import output
-from sfi_tool.identity import Session, Stopwatch, as_struct
-from sfi_tool.servers import Refusal
+from sfi_tool import output, refusals, waiting
+from sfi_tool.am_v2 import AggregateV2
+from sfi_tool.errors import Refusal, Unreadable
+from sfi_tool.identity import Session, Stopwatch
+from sfi_tool.invocation import pass_session
+from sfi_tool.options import file_option, refused, request_argument, slice_argument
+from sfi_tool.slices import Slice
+from sfi_tool.slivers import RSPEC_VERSION, Described, State
+from sfi_tool.state_text import print_logins, print_states
+from sfi_tool.times import end_time
 
-pass_session = click.make_pass_decorator(Session)
+__all__ = ["COMMANDS", "RSPEC_VERSION", "Slice"]
 
-RSPEC_VERSION = {"type": "GENI", "version": "3"}
-_SETTLED = ("geni_ready", "geni_failed", "geni_notready")
-_POLL = 0.1
-_AGES = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_ACTIONS = ("start", "stop", "restart", "reload", "update_users")
+_NO_DELEGATION = "aggregates are called directly; `sfi delegate` passes a credential on to somebody"
+_NO_CREDENTIALS = "`sfi credential show` shows what is sent"
 
-
-class Slice:
-    """A slice by name, and what calls about it need."""
-
-    def __init__(self, session: Session, name: str) -> None:
-        self.session = session
-        self.name = name
-        self.hrn = session.folder.hrn_of(name)
-
-    @property
-    def urn(self) -> str:
-        """Its URN."""
-        from credentials import URN, BadName
-
-        try:
-            return self.hrn if self.hrn.startswith("urn:") else str(URN.from_hrn(self.hrn, "slice"))
-        except BadName as e:
-            raise click.ClickException(str(e)) from e
-
-    @property
-    def credentials(self) -> list[dict[str, str]]:
-        """What allows calls about it."""
-        return [as_struct(self.session.credential(self.hrn, "slice"))]
-
-    def call(self, method: str, *arguments: object, urns: Sequence[str] = ()) -> Any:
-        """A call whose first argument is a list of URNs: those given, or the slice's."""
-        return self.session.aggregate.call_am(method, list(urns) or [self.urn], self.credentials, *arguments)
-
-    def describe(self) -> Any:
-        """Manifest and states."""
-        return self.call("Describe", {"geni_rspec_version": RSPEC_VERSION})
-
-    def urns_of(self, nodes: Sequence[str]) -> list[str]:
-        """Sliver URNs by client_id."""
-        if not nodes:
-            return []
-        known = names_by_urn(self.describe()["geni_rspec"])
-        by_name = {name: urn for urn, name in known.items()}
-        if unknown := [node for node in nodes if node not in by_name]:
-            have = ", ".join(sorted(by_name)) or "nothing"
-            raise click.ClickException(f"{self.name} has no {', '.join(unknown)} here; it has {have}")
-        return [by_name[node] for node in nodes]
-
-    def users(self) -> list[dict[str, Any]]:
-        """The members with their keys, as the aggregate wants them."""
-        from credentials import URN
-
-        record = next(r for r in self.session.resolve(self.hrn) if r["type"] == "slice")
-        people = list(dict.fromkeys([*record.get("reg-researchers", []), self.session.folder.user]))
-        users = []
-        for hrn in people:
-            found = [r for r in self.session.resolve(hrn) if r["type"] == "user"]
-            keys = found[0].get("reg-keys", []) if found else []
-            users.append({"urn": str(URN.from_hrn(hrn, "user")), "keys": keys})
-        return users
+_timeout_option = click.option(
+    "--timeout", type=click.FloatRange(min=0), default=300, show_default=True, help="Seconds to wait."
+)
+_delegate_refused = refused("-d", "--delegate", because=_NO_DELEGATION)
+_credential_refused = refused("-C", "--credential", because=_NO_CREDENTIALS)
 
 
 @click.command()
+@slice_argument
+@request_argument
+@click.option("--dry-run", is_flag=True, help="Only say whether it would be granted.")
+@file_option("the manifest")
+@output.json_option
+@_delegate_refused
+@_credential_refused
 @pass_session
-def version(session: Session) -> None:
-    """What the registry and the aggregate say of themselves."""
-    rows = []
-    for name, server, method in (("registry", session.registry, "call"), ("aggregate", session.aggregate, "call_am")):
-        answer = getattr(server, method)("GetVersion")
-        rows += [(name, key, str(answer[key])) for key in ("urn", "hrn", "geni_api", "title") if key in answer]
-    output.table(("server", "field", "value"), rows)
-
-
-@click.command()
-@click.option("--rspec", "as_rspec", is_flag=True, help="Print the advertisement itself.")
-@click.option("--available", is_flag=True, help="Only what is free.")
-@pass_session
-def resources(session: Session, as_rspec: bool, available: bool) -> None:
-    """What the aggregate offers."""
-    options = {"geni_rspec_version": RSPEC_VERSION, "geni_available": available, "geni_compressed": True}
-    packed = session.aggregate.call_am("ListResources", [as_struct(session.user_credential())], options)
-    advertisement = _unpacked(packed)
-    if as_rspec:
-        click.echo(advertisement, nl=False)
-        return
-    from rspec import read_advertisement
-
-    rows = [
-        (
-            node.component_name or node.component_id or "",
-            "yes" if node.is_available else "no",
-            "\n".join(kind.name for kind in node.sliver_types),
-            "\n".join(
-                dict.fromkeys(
-                    (image.name or image.url or "").rpartition("+")[2]
-                    for kind in node.sliver_types
-                    for image in kind.disk_images
-                )
-            ),
-        )
-        for node in read_advertisement(advertisement).nodes
-    ]
-    output.table(("component", "free", "sliver types", "disk images"), rows)
-
-
-@click.command()
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("request", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@pass_session
-def allocate(session: Session, slice_name: str, request: Path) -> None:
+def allocate(session: Session, slice_name: str, request: Path, dry_run: bool, out: Path | None, as_json: bool) -> None:
     """Reserve what REQUEST describes, for some minutes."""
-    answer = _allocate(Slice(session, slice_name), request)
-    _print_states(answer["geni_slivers"], answer["geni_rspec"])
-    output.hint(f"sfi provision {slice_name}")
+    it = Slice(session, slice_name)
+    if dry_run:
+        answer = _try(it, _text(request))
+        _show(answer, out, as_json)
+        if not as_json:
+            click.echo("This would be granted now; nothing was reserved.")
+        return
+    _show(_allocate(it, _text(request), {}), out, as_json)
+    output.hint(f"sfi provision {slice_name}", as_json=as_json)
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
+@slice_argument
+@click.argument("slivers", metavar="[SLIVER...]", nargs=-1)
+@file_option("the manifest")
+@output.json_option
+@_delegate_refused
+@_credential_refused
 @pass_session
-def provision(session: Session, slice_name: str) -> None:
-    """Have what is allocated made, with accounts for the slice's members."""
-    answer = _provision(Slice(session, slice_name))
-    _print_states(answer["geni_slivers"], answer["geni_rspec"])
-    output.hint(f"sfi status {slice_name} --wait")
+def provision(session: Session, slice_name: str, slivers: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Have what is allocated made, with accounts for the slice's members: all of it, or SLIVERs by name or URN."""
+    it = Slice(session, slice_name)
+    _show(session.am.provision(it.urns_of(slivers) or [it.urn], [it.credential], it.users()), out, as_json)
+    output.hint(f"sfi wait {slice_name}", as_json=as_json)
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("request", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--timeout", type=float, default=300, show_default=True, help="Seconds to wait until it is ready.")
+@slice_argument
+@request_argument
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=300,
+    show_default=True,
+    help="Seconds to wait until it is ready.",
+)
+@output.json_option
 @pass_session
-def create(session: Session, slice_name: str, request: Path, timeout: float) -> None:
+def create(session: Session, slice_name: str, request: Path, timeout: float, as_json: bool) -> None:
     """Allocate, provision and wait until everything is ready."""
     it = Slice(session, slice_name)
-    watch = Stopwatch()
-    _allocate(it, request)
-    click.echo(f"allocated    {watch}")
-    _provision(it)
-    click.echo(f"provisioned  {watch}")
-    states = _wait(it, timeout)
-    click.echo(f"ready        {watch}")
-    described = it.describe()
-    _print_states(states, described["geni_rspec"])
-    _print_logins(described["geni_rspec"], slice_name)
+    watch, took = Stopwatch(), {}
+
+    def reached(what: str) -> None:
+        took[what] = str(watch)
+        if not as_json:
+            click.echo(f"{what:<12} {watch}")
+
+    am = session.am
+    if isinstance(am, AggregateV2):
+        am.create(it.urn, [it.credential], _text(request), it.users())
+    else:
+        _allocate(it, _text(request), {})
+        reached("allocated")
+        am.provision([it.urn], [it.credential], it.users())
+    reached("provisioned")
+    states = waiting.until_settled(it, timeout)
+    reached("ready")
+    manifest = it.manifest()
+    if as_json:
+        output.print_json({"took": took, "slivers": states, "manifest": manifest})
+        return
+    print_states(states, manifest)
+    print_logins(manifest, slice_name)
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
+@slice_argument
 @click.option("--wait", is_flag=True, help="Until nothing is under way any more; fails when something has failed.")
-@click.option("--timeout", type=float, default=300, show_default=True, help="Seconds to wait.")
-@click.option("--json", "as_json", is_flag=True)
+@_timeout_option
+@output.json_option
+@_credential_refused
 @pass_session
 def status(session: Session, slice_name: str, wait: bool, timeout: float, as_json: bool) -> None:
     """The states of a slice's slivers."""
     it = Slice(session, slice_name)
-    states = _wait(it, timeout) if wait else it.call("Status", {})["geni_slivers"]
+    states = waiting.until_settled(it, timeout) if wait else it.states()
     if as_json:
-        output.as_json(states)
+        output.print_json(states)
+        return
+    manifest = it.manifest()
+    print_states(states, manifest)
+    print_logins(manifest, slice_name)
+
+
+@click.command()
+@slice_argument
+@click.option("--for", "what", type=click.Choice(["ready", "deleted"]), default="ready", show_default=True)
+@_timeout_option
+@output.json_option
+@pass_session
+def wait(session: Session, slice_name: str, what: str, timeout: float, as_json: bool) -> None:
+    """Wait until all slivers of a slice are ready, or gone. Exits with 4 when that takes too long."""
+    it, watch = Slice(session, slice_name), Stopwatch()
+    states = waiting.until_ready(it, timeout) if what == "ready" else waiting.until_deleted(it, timeout)
+    sentence = f"{it.hrn}: {waiting.summary(states) if states else 'nothing is left'}, after {watch}."
+    output.done(sentence, states, as_json=as_json)
+
+
+@click.command()
+@slice_argument
+@click.argument("words", metavar="[SLIVER...] END", nargs=-1, required=True)
+@click.option("-l", "--as-long-as-possible", is_flag=True, help="Take what is possible when END is too far.")
+@output.json_option
+@_credential_refused
+@pass_session
+def renew(session: Session, slice_name: str, words: tuple[str, ...], as_long_as_possible: bool, as_json: bool) -> None:
+    """Move the end of a slice's slivers, or of SLIVERs.
+
+    END is a date or time (2026-12-31, 2026-12-31T12:00:00Z), or a span from now: +5d, +3w, +2m (days, weeks, months of
+    four weeks), +36h, +90min.
+    """
+    it, end = Slice(session, slice_name), end_time(words[-1], now=datetime.now(UTC))
+    states = session.am.renew(
+        it.urn, it.urns_of(words[:-1]), [it.credential], end, as_long_as_possible=as_long_as_possible
+    )
+    if as_json:
+        output.print_json(states)
     else:
-        described = it.describe()
-        _print_states(states, described["geni_rspec"])
-        _print_logins(described["geni_rspec"], slice_name)
+        print_states(states, it.manifest())
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
+@slice_argument
+@click.argument("words", metavar="ACTION [NODE...]", nargs=-1, required=True)
+@output.json_option
+@_delegate_refused
+@_credential_refused
 @pass_session
-def describe(session: Session, slice_name: str) -> None:
-    """Print a slice's manifest."""
-    click.echo(Slice(session, slice_name).describe()["geni_rspec"], nl=False)
-
-
-@click.command()
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("end")
-@click.option("--as-long-as-possible", is_flag=True, help="Take what is possible when END is too far.")
-@pass_session
-def renew(session: Session, slice_name: str, end: str, as_long_as_possible: bool) -> None:
-    """Move the end of a slice's slivers to END: 2026-12-31T12:00:00Z, or +7d (m, h, d, w) from now."""
-    options = {"geni_extend_alap": True} if as_long_as_possible else {}
-    states = Slice(session, slice_name).call("Renew", _end_time(end), options)
-    _print_states(states, None)
-
-
-@click.command()
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("action_name", metavar="ACTION")
-@click.argument("nodes", nargs=-1)
-@pass_session
-def action(session: Session, slice_name: str, action_name: str, nodes: tuple[str, ...]) -> None:
-    """Do geni_start, geni_stop, geni_restart, geni_reload or geni_update_users to NODES, or to all."""
+def action(session: Session, slice_name: str, words: tuple[str, ...], as_json: bool) -> None:
+    """Do start, stop, restart, reload or update_users to NODEs, or to all. ACTION may also come last."""
     it = Slice(session, slice_name)
-    name = action_name if action_name.startswith("geni_") else f"geni_{action_name}"
+    name, nodes = _action_of(words)
     options = {"geni_users": it.users()} if name == "geni_update_users" else {}
-    states = it.call("PerformOperationalAction", name, options, urns=it.urns_of(nodes))
-    _print_states(states, it.describe()["geni_rspec"])
+    states = session.am.act(it.urn, it.urns_of(nodes), [it.credential], name, options)
+    if as_json:
+        output.print_json(states)
+    else:
+        print_states(states, it.manifest())
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("nodes", nargs=-1)
+@slice_argument
+@click.argument("nodes", metavar="[SLIVER...]", nargs=-1)
+@output.json_option
+@_credential_refused
 @pass_session
-def delete(session: Session, slice_name: str, nodes: tuple[str, ...]) -> None:
-    """End the slivers of a slice: NODES, or all."""
+def delete(session: Session, slice_name: str, nodes: tuple[str, ...], as_json: bool) -> None:
+    """End the slivers of a slice: SLIVERs by name or URN, or all."""
     it = Slice(session, slice_name)
-    states = it.call("Delete", {}, urns=it.urns_of(nodes))
-    click.echo(f"Deleted {len(states)} slivers of {it.hrn}.")
+    states = session.am.delete(it.urn, it.urns_of(nodes), [it.credential])
+    count = f"{len(states)} sliver{'' if len(states) == 1 else 's'}"
+    output.done(f"Deleted {count} of {it.hrn}.", states, as_json=as_json)
 
 
 @click.command()
-@click.argument("slice_name", metavar="SLICE")
+@slice_argument
 @click.confirmation_option(prompt="Nobody but an operator can undo this. Go on?")
+@output.json_option
+@_credential_refused
 @pass_session
-def shutdown(session: Session, slice_name: str) -> None:
+def shutdown(session: Session, slice_name: str, as_json: bool) -> None:
     """Stop a misbehaving slice for an operator to look at."""
     it = Slice(session, slice_name)
-    session.aggregate.call_am("Shutdown", it.urn, it.credentials, {})
-    click.echo(f"{it.hrn} is shut down.")
+    session.am.shutdown(it.urn, [it.credential])
+    output.done(f"{it.hrn} is shut down.", {"slice": it.hrn}, as_json=as_json)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("slice_name", metavar="SLICE")
-@click.argument("node")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.command()
+@output.json_option
 @pass_session
-def ssh(session: Session, slice_name: str, node: str, command: tuple[str, ...]) -> None:
-    """Log in to NODE of a slice, or run COMMAND there."""
-    from credentials import URN
-    from rspec import read_manifest
-
-    it = Slice(session, slice_name)
-    found = [n for n in read_manifest(it.describe()["geni_rspec"]).nodes if n.client_id == node]
-    if not found:
-        raise click.ClickException(f"{slice_name} has no node {node} here; see `sfi status {slice_name}`")
-    if not found[0].logins:
-        raise click.ClickException(f"{node} has no login yet; see `sfi status {slice_name} --wait`")
-    mine = URN.from_hrn(session.folder.user, "user").name.lower()
-    login = next((one for one in found[0].logins if one.username == mine), found[0].logins[0])
-    # A node keeps its host key; a new one of the same name has another, so known hosts are kept by sliver.
-    alias = (found[0].sliver_id or node).rpartition("+")[2]
-    arguments = [
-        "ssh",
-        "-i",
-        str(session.folder.key),
-        "-o",
-        "IdentitiesOnly=yes",
-        "-o",
-        f"UserKnownHostsFile={session.folder.cached('known_hosts')}",
-        "-o",
-        f"HostKeyAlias={alias}",
-        "-o",
-        "StrictHostKeyChecking=accept-new",
-        "-o",
-        "LogLevel=ERROR",
-        "-p",
-        str(login.port or 22),
-        f"{login.username}@{login.hostname}",
-        *command,
-    ]
-    os.execvp("ssh", arguments)  # noqa: S606 - no shell is wanted
+def slices(session: Session, as_json: bool) -> None:
+    """The slices you are a member of, with the states of what they hold at the aggregate."""
+    mine = next((r for r in session.resolve(session.folder.user) if r["type"] == "user"), {})
+    found: list[tuple[str, list[State] | Refusal]] = []
+    for hrn in mine.get("reg-slices") or []:
+        try:
+            found.append((hrn, Slice(session, hrn).states_if_any()))
+        except Refusal as e:  # one that has expired or was shut down must not hide the others
+            found.append((hrn, e))
+    if as_json:
+        output.print_json(
+            [
+                {"hrn": hrn, "error": told.message} if isinstance(told, Refusal) else {"hrn": hrn, "slivers": told}
+                for hrn, told in found
+            ]
+        )
+        return
+    rows = [(hrn, told.message, "") if isinstance(told, Refusal) else (hrn, *_at_a_glance(told)) for hrn, told in found]
+    output.table(("slice", "slivers", "first end"), rows)
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    version,
-    resources,
     create,
     allocate,
     provision,
     status,
-    describe,
+    wait,
     renew,
     action,
     delete,
     shutdown,
-    ssh,
+    slices,
 )
 
 
-def names_by_urn(manifest: str) -> dict[str, str]:
-    """client_id by sliver URN."""
-    from rspec import read_manifest
-
-    read = read_manifest(manifest)
-    nodes = {node.sliver_id: node.client_id for node in read.nodes if node.sliver_id}
-    return nodes | {link.sliver_id: link.client_id for link in read.links if link.sliver_id}
-
-
-def _allocate(it: Slice, request: Path) -> Any:
+def _text(request: Path) -> str:
     try:
-        return it.session.aggregate.call_am("Allocate", it.urn, it.credentials, request.read_text(), {})
+        return request.read_text(encoding="utf-8")
     except UnicodeDecodeError as e:
-        raise click.ClickException(f"{request} is not UTF-8 text") from e
+        raise Unreadable(f"{request} is not UTF-8 text") from e
+    except OSError as e:
+        raise Unreadable(f"{request} can't be read: {e.strerror}") from e
 
 
-def _provision(it: Slice) -> Any:
-    return it.call("Provision", {"geni_rspec_version": RSPEC_VERSION, "geni_users": it.users()})
+def _allocate(it: Slice, request: str, options: Mapping[str, object]) -> Described:
+    """Reserve, or keep why not."""
+    am = it.session.am
+    more = it.sfa_options() if am.is_sfawrap else {}
+    try:
+        return am.allocate(it.urn, [it.credential], request, {**more, **options})
+    except Refusal as e:
+        refusals.keep(it.session.folder, e, slice_hrn=it.hrn)
+        if refusals.has_reasons(e):
+            e.advice = "The reasons: sfi explain --last"
+        raise
 
 
-def _wait(it: Slice, timeout: float) -> list[dict[str, str]]:
-    deadline = time.monotonic() + timeout
-    while True:
-        states: list[dict[str, str]] = it.call("Status", {})["geni_slivers"]
-        provisioned = [s for s in states if s["geni_allocation_status"] == "geni_provisioned"]
-        if failed := [s for s in provisioned if s["geni_operational_status"] == "geni_failed"]:
-            raise Refusal(0, "; ".join(f"{s['geni_sliver_urn']} failed: {s['geni_error']}" for s in failed))
-        if all(s["geni_operational_status"] in _SETTLED for s in provisioned):
-            return states
-        if time.monotonic() > deadline:
-            raise click.ClickException(f"not ready after {timeout:g} s; see `sfi status {it.name}`")
-        time.sleep(_POLL)
-
-
-def _print_states(states: list[dict[str, str]], manifest: str | None) -> None:
-    names = names_by_urn(manifest) if manifest else {}
-    rows = [
-        (
-            names.get(state["geni_sliver_urn"], state["geni_sliver_urn"].rpartition("+")[2]),
-            state["geni_allocation_status"].removeprefix("geni_"),
-            state.get("geni_operational_status", "").removeprefix("geni_"),
-            state["geni_expires"],
-            state.get("geni_error", ""),
+def _try(it: Slice, request: str) -> Described:
+    """Ask whether a request would be granted. An aggregate that doesn't know the question reserves: that is undone."""
+    before = {state["geni_sliver_urn"] for state in it.states_if_any()}
+    answer = _allocate(it, request, {"sfa_dry_run": True})
+    said = {state["geni_sliver_urn"] for state in answer.states} - before
+    if made := [state["geni_sliver_urn"] for state in it.states_if_any() if state["geni_sliver_urn"] in said]:
+        it.session.am.delete(it.urn, made, [it.credential])
+        raise click.ClickException(
+            "this aggregate has no dry run: it granted the request and reserved, which was undone at once"
         )
-        for state in states
-    ]
-    output.table(("sliver", "allocation", "operational", "expires", "error"), rows)
+    return answer
 
 
-def _print_logins(manifest: str, slice_name: str) -> None:
-    from rspec import read_manifest
-
-    for node in read_manifest(manifest).nodes:
-        for login in node.logins[:1]:
-            click.echo(f"{node.client_id}: ssh -p {login.port} {login.username}@{login.hostname}", nl=False)
-            click.secho(f"   or: sfi ssh {slice_name} {node.client_id}", dim=True)
-
-
-def _end_time(written: str) -> str:
-    relative = re.fullmatch(r"\+(\d+(?:\.\d+)?)([mhdw])", written)
-    if relative is None:
-        return written
-    at = datetime.now(UTC) + float(relative[1]) * _AGES[relative[2]]
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _show(answer: Described, out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        output.text(answer.manifest, out, suffix=".rspec")
+    elif as_json:
+        output.print_json({"slivers": answer.states, "manifest": answer.manifest})
+    else:
+        print_states(answer.states, answer.manifest)
 
 
-def _unpacked(packed: str) -> str:
-    import base64
-    import zlib
+def _action_of(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The action and what it is done to. SFAWrap has it last."""
 
-    return zlib.decompress(base64.b64decode(packed)).decode()
+    def is_action(word: str) -> bool:
+        return word in _ACTIONS or word.startswith("geni_")
+
+    if not is_action(words[0]) and is_action(words[-1]):
+        name, nodes = words[-1], words[:-1]
+    else:
+        name, nodes = words[0], words[1:]
+    return (f"geni_{name}" if name in _ACTIONS else name), nodes
+
+
+def _at_a_glance(states: list[State]) -> tuple[str, str]:
+    ends = [end for state in states if (end := state.get("geni_expires"))]
+    return (waiting.summary(states) if states else "none"), min(ends, default="")

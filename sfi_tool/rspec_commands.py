@@ -59,7 +59,7 @@ def check(files: Sequence[str], as_json: bool) -> None:
             problem = Problem(0, f"the file can't be read: {e.strerror}")
             reports.append((name, Report(type=None, version=None, problems=(problem,))))
     if as_json:
-        output.as_json([_as_struct(name, report) for name, report in reports])
+        output.print_json([_as_struct(name, report) for name, report in reports])
     else:
         for name, report in reports:
             _print(name, report)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from sfi_tool import output
 from sfi_tool.identity import Session
+from sfi_tool.invocation import pass_session
 
 
 @click.command("speaks-for")
@@ -14,8 +16,9 @@ from sfi_tool.identity import Session
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: speaks-for.NAME.xml"
 )
-@click.pass_obj
-def speaks_for(session: Session, tool: Path, days: int, out: Path | None) -> None:
+@output.json_option
+@pass_session
+def speaks_for(session: Session, tool: Path, days: int, out: Path | None, as_json: bool) -> None:
     """Let a tool, whose certificate is in the file TOOL, act for you wherever you may act.
 
     Writes a credential that is of use to who holds the tool's key and to nobody else. Your word can't be taken back, so
@@ -32,4 +35,5 @@ def speaks_for(session: Session, tool: Path, days: int, out: Path | None) -> Non
         raise click.ClickException(str(e)) from e
     path = out or Path(f"speaks-for.{tool.stem}.xml")
     path.write_bytes(document)
-    click.echo(f"{path}: {portal} may act for {me.gid} for {days} days. Give it to them.")
+    sentence = f"{path}: {portal} may act for {me.gid} for {days} days. Give it to them."
+    output.done(sentence, {"file": str(path), "tool": str(portal.urn), "user": str(me.gid.urn)}, as_json=as_json)
