@@ -14,9 +14,19 @@ from backends.native.settings import NativeSettings
 from sfa_am import cli, errors
 from sfa_am.config import SECTIONS, Config
 from sfa_am.slices.states import ACTIONS, LEADS_TO, TABLE, Action, Allocation, Operational
+from sfa_am.wire.chapi.answers import Code
+from sfa_am.wire.chapi.fields import (
+    OF_MEMBER_AUTHORITY,
+    OF_SERVICE_REGISTRY,
+    OF_SLICE_AUTHORITY,
+    Create,
+    Fields,
+    Protect,
+)
 from sfi_tool import cli as sfi
 
 REFERENCE = Path(__file__).parent / "reference"
+TEMPLATES = Path(__file__).parent / "templates"
 NOTICE = "<!-- Written by docs/generate.py (make docs); change the code it speaks of instead. -->\n"
 
 
@@ -150,12 +160,37 @@ def conformance_page() -> str:
     return conformance.page()
 
 
+def clearinghouse_page() -> str:
+    """Methods, by hand, and codes and fields of the federation API."""
+    codes = ["| code | name |", "|---|---|", *(f"| {code.value} | {code.name} |" for code in Code)]
+    tables = [_fields(one) for one in (*OF_SERVICE_REGISTRY, *OF_MEMBER_AUTHORITY, *OF_SLICE_AUTHORITY)]
+    page = (TEMPLATES / "clearinghouse.md").read_text()
+    return NOTICE + "\n" + page.replace("{codes}", "\n".join(codes)).replace("{fields}", "\n".join(tables))
+
+
+def _fields(fields: Fields) -> str:
+    lines = [
+        f"\n### {fields.kind}\n",
+        "| field | type | meaning | make | change | match | told |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    make = {Create.REQUIRED: "needed", Create.ALLOWED: "yes", Create.NOT: ""}
+    for one in fields.fields:
+        update, match = ("yes" if is_so else "" for is_so in (one.update, one.match))
+        told = "" if one.protect is Protect.PUBLIC else one.protect
+        lines.append(
+            f"| `{one.name}` | {one.type} | {one.meaning} | {make[one.create]} | {update} | {match} | {told} |"
+        )
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "states.md": states_page,
     "errors.md": errors_page,
     "commands.md": commands_page,
     "conformance.md": conformance_page,
+    "clearinghouse.md": clearinghouse_page,
 }
 
 

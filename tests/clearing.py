@@ -43,7 +43,7 @@ class Clearing:
     `selfmade` has a certificate of their own."""
 
     def __init__(self, realm, stranger):
-        self.realm, self.store = realm, realm.store
+        self.realm, self.store, self.registry = realm, realm.store, realm.registry
         self.house = house_of(realm.store, realm.registry, realm.plc.root)
         self.gids, self.keys = dict(realm.gids), dict(realm.keys)
         for name in ("sibling", *(f"{where}_{role}" for where in "ps" for role in Role if role is not Role.LEAD)):
@@ -70,7 +70,7 @@ class Clearing:
             root = self.realm.plc.root
             registry = Registry(store, Gate(store), Authority(Issuer(root, self.realm.plc.root_key)), Settings())
             copied = copy(self)
-            copied.store, copied.house = store, house_of(store, registry, root)
+            copied.store, copied.registry, copied.house = store, registry, house_of(store, registry, root)
             yield copied
         finally:
             store.close()

@@ -1,12 +1,13 @@
 """Projects: the authorities directly below our own, by their other name, with their members."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from credentials import URN, BadName
+from credentials import URN
 from sfa_am.authority import roles
 from sfa_am.authority.callers import Callers, Person, Shown
 from sfa_am.authority.memberships import Belonging, Changes, Membership, changed
@@ -18,6 +19,9 @@ from sfa_am.authority.slice_authority import insist_on_telling, memberships, wri
 from sfa_am.errors import BadArgs, Forbidden, NotFound
 from sfa_am.store import Store, authorities
 from sfa_am.store.authorities import AuthorityRow
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+"""It becomes a part of an authority's name, so of every slice's: what separates parts can't be in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +141,12 @@ class Projects:
             ]
 
     def _named(self, name: str) -> URN:
-        top = self._registry.urn
-        try:
-            return URN(top.authority, "project", name)
-        except BadName as e:
-            raise BadArgs(f"PROJECT_NAME: {e}") from e
+        if not _NAME.fullmatch(name):
+            raise BadArgs(
+                f"project name {name!a:.40}: 1 to 32 letters, digits, hyphens and underscores are allowed, "
+                "a letter or digit first"
+            )
+        return URN(self._registry.urn.authority, "project", name)
 
     def _visible(self, tx: Connection, person: Person, urn: URN) -> AuthorityRow:
         """A project that the caller may see. Raises Forbidden, with one answer for unknown ones and others'."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from credentials import URN
 from sfa_am.authority.callers import Callers, Person, Shown
+from sfa_am.authority.roles import OVERSEES
 from sfa_am.authority.slice_authority import visible, write_down
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound, Refused
 from sfa_am.store import Store, sliver_infos
@@ -69,7 +70,10 @@ class SliversTold:
         proven = self._callers.prove(shown, now=now)
         with self._store.reading() as tx:
             person = self._callers.person(tx, proven)
-            found = sliver_infos.everything(tx, slices=of)
+            if of is None and not OVERSEES.intersection(person.authorities.values()):
+                found = sliver_infos.concerning(tx, person.urn, person.slices)
+            else:
+                found = sliver_infos.everything(tx, slices=of)
         return [one for one in found if one.creator_urn == person.urn or person.inspects(one.slice_urn)]
 
     def change(self, shown: Shown, urn: URN, *, expires_at: datetime | None, now: datetime) -> None:

@@ -117,6 +117,12 @@ def slices(tx: Connection) -> Sequence[RegisteredSlice]:
     return _slices(tx, select(registered_slice).order_by(registered_slice.c.urn))
 
 
+def slice_names(tx: Connection) -> tuple[URN, ...]:
+    """The names of all slices, in order."""
+    query = select(registered_slice.c.name).order_by(registered_slice.c.urn)
+    return tuple(URN.parse(name) for name in tx.execute(query).scalars())
+
+
 def slices_of(tx: Connection, person: URN) -> tuple[URN, ...]:
     """Names of the slices that a person is a member of."""
     query = (

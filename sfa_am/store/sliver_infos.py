@@ -48,6 +48,12 @@ def everything(tx: Connection, *, slices: Collection[URN] | None = None) -> Sequ
     return _read(tx, sliver_info.c.slice_urn.in_([str(urn).lower() for urn in slices]))
 
 
+def concerning(tx: Connection, person: URN, slices: Collection[URN]) -> Sequence[SliverInfo]:
+    """The slivers of some slices, and those that a person made, by name."""
+    is_theirs = sliver_info.c.creator_urn == str(person)
+    return _read(tx, is_theirs | sliver_info.c.slice_urn.in_([str(urn).lower() for urn in slices]))
+
+
 def count(tx: Connection, slice_urn: URN) -> int:
     """How many slivers of a slice are known."""
     here = sliver_info.c.slice_urn == str(slice_urn).lower()

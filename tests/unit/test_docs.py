@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+from sfa_am.wire.chapi.member_authority import MemberAuthorityDoor
+from sfa_am.wire.chapi.service_registry import ServiceRegistryDoor
+from sfa_am.wire.chapi.slice_authority import SliceAuthorityDoor
+
 
 def test_the_generated_pages_are_as_they_would_be_written(repo_root):
     done = subprocess.run(
@@ -25,7 +29,7 @@ def test_links_between_documents_lead_somewhere(repo_root):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("name", ["settings.md", "states.md", "errors.md", "commands.md"])
+@pytest.mark.parametrize("name", ["settings.md", "states.md", "errors.md", "commands.md", "clearinghouse.md"])
 def test_generated_pages_say_so(repo_root, name):
     assert "docs/generate.py" in (repo_root / "docs" / "reference" / name).read_text()
 
@@ -35,6 +39,18 @@ def test_every_check_of_credentials_is_in_the_page_about_them(repo_root):
     code = "".join(path.read_text() for path in (repo_root / "credentials").glob("*.py"))
     checks = set(re.findall(r'(?:CredentialRefused|GIDRefused)\(\s*"(\w+)"', code))
     assert {check for check in checks if f"`{check}`" not in page} == set()
+
+
+def test_every_method_of_the_clearinghouse_is_in_the_page_about_it(repo_root):
+    page = (repo_root / "docs" / "reference" / "clearinghouse.md").read_text()
+    methods = {
+        name.removeprefix("xmlrpc_")
+        for door in (ServiceRegistryDoor, MemberAuthorityDoor, SliceAuthorityDoor)
+        for name in dir(door)
+        if name.startswith("xmlrpc_")
+    }
+    assert len(methods) > 40
+    assert {name for name in methods if name not in page} == set()
 
 
 def test_the_tests_that_hold_attacks_off_are_there(repo_root):

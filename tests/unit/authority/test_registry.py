@@ -10,6 +10,7 @@ from credentials.keys import new_rsa_key, ssh_public_key
 from sfa_am.authority import Wanted
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound, Unsupported
 from sfa_am.store import events
+from sfa_am.store import registry as rows
 
 
 def test_a_slice_credential_goes_to_members_and_investigators_only(realm):
@@ -247,3 +248,18 @@ def test_a_strangers_authority_credential_registers_nothing_here(realm, stranger
         document = stranger.credential(mallory, target, {"authority": True, "sa": True})
         with pytest.raises(Forbidden):
             realm.registry.register(mallory.gid, [document], Wanted(urn=realm.slice()), now=NOW)
+
+
+def test_roles_in_a_slice_outlast_an_update_of_its_members(realm):
+    ann, bob, pi = (realm.user(name) for name in ("ann", "bob", "pi"))
+    realm.register("pi", Wanted(urn=realm.slice(), members=(ann, bob)))
+
+    def update(*members):
+        document = realm.credential("pi", realm.registry.urn)
+        realm.registry.update(realm.gids["pi"], [document], Wanted(urn=realm.slice(), members=members), now=NOW)
+        with realm.store.reading() as tx:
+            return rows.slice_roles(tx, realm.slice())
+
+    assert update(bob, ann, pi) == {ann: "lead", bob: "member", pi: "member"}
+    assert update(bob, pi) == {bob: "lead", pi: "member"}
+    assert update() == {}

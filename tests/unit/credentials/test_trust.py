@@ -122,3 +122,14 @@ def test_certificates_of_the_field_are_read_and_their_chains_followed(shared_ref
     for name in ("user-alice", "user-bob", "authority-siteone"):
         gid = GID.parse((folder / f"{name}.gid.pem").read_bytes())
         trust.check_gid(gid, now=gid.not_before + timedelta(days=1))
+
+
+def test_a_verifier_says_whose_certificate_it_is_when_a_root_vouches_for_the_name(plc, stranger):
+    assert plc.verifier().verify_gid(plc.alice.gid, now=NOW) == plc.alice.urn
+    for gid, now, check in (
+        (stranger.alice.gid, NOW, "root"),
+        (plc.alice.gid, plc.alice.gid.not_after, "expiry"),
+    ):
+        with pytest.raises(GIDRefused) as caught:
+            plc.verifier().verify_gid(gid, now=now)
+        assert caught.value.check == check

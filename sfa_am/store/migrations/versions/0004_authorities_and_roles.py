@@ -33,9 +33,13 @@ def upgrade() -> None:
         sa.Column("member_urn", sa.String(255), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.PrimaryKeyConstraint("authority_urn", "member_urn", name="pk_authority_member"),
-        sa.ForeignKeyConstraint(["authority_urn"], ["authority.urn"], ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["member_urn"], ["member.urn"], ondelete="CASCADE"),
-        sa.CheckConstraint(_ROLES, name="ck_authority_member_role"),
+        sa.ForeignKeyConstraint(
+            ["authority_urn"], ["authority.urn"], name="fk_authority_member_authority_urn_authority", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_urn"], ["member.urn"], name="fk_authority_member_member_urn_member", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint(_ROLES, name=op.f("ck_authority_member_role")),
     )
     op.create_index("ix_authority_member_member_urn", "authority_member", ["member_urn"])
     op.execute(
@@ -44,9 +48,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("slice_member") as table:
         table.add_column(sa.Column("role", sa.String(16), nullable=False, server_default="member"))
+        table.create_check_constraint(op.f("ck_slice_member_role"), _ROLES)
 
 
 def downgrade() -> None:
     with op.batch_alter_table("slice_member") as table:
+        table.drop_constraint(op.f("ck_slice_member_role"), type_="check")
         table.drop_column("role")
     op.drop_table("authority_member")
+    with op.batch_alter_table("authority") as table:
+        table.drop_index("ix_authority_parent_urn")
+        table.drop_constraint("fk_authority_parent_urn_authority", type_="foreignkey")
+        table.drop_constraint("uq_authority_uuid", type_="unique")
+        for column in ("parent_urn", "uuid", "description", "expires_at"):
+            table.drop_column(column)
