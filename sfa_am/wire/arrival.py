@@ -43,12 +43,14 @@ class Arrivals(WrappingFactory):
         self._per_peer = per_peer
         self._most = most
         self._held: Counter[str] = Counter()
+        self._turned_away = 0
+        self._tell_from = 0.0
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
         """A connection, or None: it is closed at once."""
         peer = _peer(addr)
         if self._held[peer] >= self._per_peer or self._held.total() >= self._most:
-            log.warning("connection refused: too many are open", peer=peer, by_peer=self._held[peer])
+            self._refused(peer)
             return None
         self._held[peer] += 1
         return _Arrival(self, addr, peer)
@@ -56,6 +58,14 @@ class Arrivals(WrappingFactory):
     def behind(self, addr: IAddress) -> Any:
         """A connection of the factory that speaks TLS."""
         return self.wrappedFactory.buildProtocol(addr)
+
+    def _refused(self, peer: str) -> None:
+        """Log it, but not as often as somebody may wish who wants to fill the disk."""
+        self._turned_away += 1
+        now = self.clock.seconds()
+        if now >= self._tell_from:
+            log.warning("connections refused: too many are open", number=self._turned_away, latest_peer=peer)
+            self._turned_away, self._tell_from = 0, now + _SECONDS_BETWEEN_LINES
 
     def gone(self, peer: str) -> None:
         """A connection has ended."""
