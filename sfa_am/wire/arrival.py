@@ -20,6 +20,8 @@ _TLS_HANDSHAKE = b"\x16"
 _GOODBYE_SECONDS = 2.0
 """A client may be sending still when it has been answered. Closing at once would take the answer from it."""
 
+_SECONDS_BETWEEN_LINES = 60.0
+
 _SENTENCE = b"This port speaks HTTPS, not plain HTTP: write https:// in the address, and show a client certificate.\n"
 _ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=us-ascii\r\n"

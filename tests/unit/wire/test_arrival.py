@@ -1,6 +1,7 @@
 """Connections as they arrive: what the first byte decides, who is counted together, and what may take how long."""
 
 import pytest
+from structlog.testing import capture_logs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -137,3 +138,15 @@ def test_all_together_hold_so_many_connections():
     assert port.connect("192.0.2.9") is None
     held[1].loseConnection()
     assert port.connect("192.0.2.9") is not None
+
+
+def test_the_log_tells_of_refusals_once_a_minute():
+    port = Port(per_peer=1)
+    port.connect()
+    with capture_logs() as lines:
+        for _ in range(50):
+            port.connect()
+        port.clock.advance(60)  # which ends the one that was open, too
+        port.connect()
+        port.connect()
+    assert [line["number"] for line in lines] == [1, 50]
