@@ -17,6 +17,7 @@ from typing import Any
 
 from sfi_tool.folder import Folder
 from sfi_tool.identity import Session
+from sfi_tool.people_commands import register_record
 from sfi_tool.slices import Slice
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -96,7 +97,8 @@ class SimulatedServer:
     def slice(self, name: str, member: str = "operator") -> Slice:
         """A new slice; its member is registered if need be."""
         session = self.session(member)
-        self.sfi("slice", "add", name, *(["--member", member] if member != "operator" else []))
+        record = {"hrn": f"plc.{name}", "type": "slice", "reg-researchers": [session.folder.user]}
+        register_record(self.session(), record)
         return Slice(session, name)
 
     def status(self) -> Any:
