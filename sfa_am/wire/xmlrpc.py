@@ -82,7 +82,7 @@ class Door(XMLRPC):
         try:
             name, sent = unmarshal(request.content.read())
             method: Callable[..., Coroutine[Any, Any, object]] = self.lookupProcedure(name)
-            caller = Caller(gid=gid_of(request.transport.getHandle()), request_id=request_id)
+            caller = Caller(gid=_peer_of(request.channel), request_id=request_id)
             result = await method(caller, *sent)
             return result if isinstance(result, bytes) else marshal((result,))
         except Malformed as e:
@@ -97,6 +97,14 @@ class Door(XMLRPC):
         except Exception:
             log.exception("a call failed")
             return marshal(Fault(5, f"internal error, logged as {request_id}: please report it"))
+
+
+def _peer_of(channel: Any) -> GID:
+    """Who is at the other end of a connection: looked at once, since it stays the same. Raises CredentialError."""
+    known: GID | None = getattr(channel, "proved_peer", None)
+    if known is None:
+        known = channel.proved_peer = gid_of(channel.transport.getHandle())
+    return known
 
 
 def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:
