@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backends.native.images import DEBIAN_12, ImageFolder
-from bench import calls, containers, documents, verification
+from bench import containers, documents, rates, verification
 from bench.row import Row
 from bench.server import IMAGES, BenchServer
 
@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def _through_the_server() -> list[Row]:
-    """Containers and calls, which need a running server."""
+    """Containers, which need root and a running server."""
     if os.geteuid() != 0:
         raise SystemExit("These benchmarks make containers, which needs root.")
     ImageFolder(IMAGES).build(DEBIAN_12.name)
@@ -34,15 +34,13 @@ def _through_the_server() -> list[Row]:
             through = containers.through_the_aggregate(server, at_once=at_once)
             words = f"containers, {at_once} in a slice (Allocate to SSH greeting)"
             rows.append(Row(words, through, "bare lxc loop, one after the other", bare, "per minute", aim=0.5))
-        rates = calls.measure(server)
-        for name in ("GetVersion", "Status"):
-            rows.append(Row(name, rates[name], "bare Twisted XML-RPC echo", rates["echo"], "per second"))
     return rows
 
 
 SECTIONS: Mapping[str, Callable[[], list[Row]]] = {
     "credentials": verification.measure,
     "rspecs": documents.measure,
+    "calls": rates.measure,
     "server": _through_the_server,
 }
 

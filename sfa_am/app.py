@@ -134,7 +134,7 @@ class Server(MultiService):
         with self.store.transaction() as tx:
             if abandoned := operations.release_all(tx):
                 log.info("taking up what an earlier run left", operations=abandoned)
-        self._pool = ThreadPool(minthreads=2, maxthreads=config.server.threads, name="calls")
+        self._pool = ThreadPool(minthreads=1, maxthreads=config.server.threads, name="calls")
         self._backends = [
             BackendService(name, backend, self.store, now) for name, backend in load_backends(config, state).items()
         ]

@@ -8,13 +8,13 @@ import click
 
 from sfi_tool import output, refusals, waiting
 from sfi_tool.am_v2 import AggregateV2
-from sfi_tool.errors import Refusal, Unreadable
+from sfi_tool.errors import Refusal
 from sfi_tool.identity import Session, Stopwatch
 from sfi_tool.invocation import pass_session
-from sfi_tool.options import file_option, refused, request_argument, slice_argument
+from sfi_tool.options import file_option, read_request, refused, request_argument, slice_argument
 from sfi_tool.slices import Slice
 from sfi_tool.slivers import RSPEC_VERSION, Described, State
-from sfi_tool.state_text import print_logins, print_states
+from sfi_tool.state_text import print_described, print_logins, print_states
 from sfi_tool.times import end_time
 
 __all__ = ["COMMANDS", "RSPEC_VERSION", "Slice"]
@@ -43,12 +43,12 @@ def allocate(session: Session, slice_name: str, request: Path, dry_run: bool, ou
     """Reserve what REQUEST describes, for some minutes."""
     it = Slice(session, slice_name)
     if dry_run:
-        answer = _try(it, _text(request))
-        _show(answer, out, as_json)
+        answer = _try(it, read_request(request))
+        print_described(answer, out, as_json)
         if not as_json:
             click.echo("This would be granted now; nothing was reserved.")
         return
-    _show(_allocate(it, _text(request), {}), out, as_json)
+    print_described(_allocate(it, read_request(request), {}), out, as_json)
     output.hint(f"sfi provision {slice_name}", as_json=as_json)
 
 
@@ -63,7 +63,7 @@ def allocate(session: Session, slice_name: str, request: Path, dry_run: bool, ou
 def provision(session: Session, slice_name: str, slivers: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Have what is allocated made, with accounts for the slice's members: all of it, or SLIVERs by name or URN."""
     it = Slice(session, slice_name)
-    _show(session.am.provision(it.urns_of(slivers) or [it.urn], [it.credential], it.users()), out, as_json)
+    print_described(session.am.provision(it.urns_of(slivers) or [it.urn], [it.credential], it.users()), out, as_json)
     output.hint(f"sfi wait {slice_name}", as_json=as_json)
 
 
@@ -91,9 +91,9 @@ def create(session: Session, slice_name: str, request: Path, timeout: float, as_
 
     am = session.am
     if isinstance(am, AggregateV2):
-        am.create(it.urn, [it.credential], _text(request), it.users())
+        am.create(it.urn, [it.credential], read_request(request), it.users())
     else:
-        _allocate(it, _text(request), {})
+        _allocate(it, read_request(request), {})
         reached("allocated")
         am.provision([it.urn], [it.credential], it.users())
     reached("provisioned")
@@ -247,26 +247,12 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
-def _text(request: Path) -> str:
-    try:
-        return request.read_text(encoding="utf-8")
-    except UnicodeDecodeError as e:
-        raise Unreadable(f"{request} is not UTF-8 text") from e
-    except OSError as e:
-        raise Unreadable(f"{request} can't be read: {e.strerror}") from e
-
-
 def _allocate(it: Slice, request: str, options: Mapping[str, object]) -> Described:
     """Reserve, or keep why not."""
     am = it.session.am
     more = it.sfa_options() if am.is_sfawrap else {}
-    try:
+    with refusals.kept(it.session.folder, it.hrn):
         return am.allocate(it.urn, [it.credential], request, {**more, **options})
-    except Refusal as e:
-        refusals.keep(it.session.folder, e, slice_hrn=it.hrn)
-        if refusals.has_reasons(e):
-            e.advice = "The reasons: sfi explain --last"
-        raise
 
 
 def _try(it: Slice, request: str) -> Described:
@@ -280,15 +266,6 @@ def _try(it: Slice, request: str) -> Described:
             "this aggregate has no dry run: it granted the request and reserved, which was undone at once"
         )
     return answer
-
-
-def _show(answer: Described, out: Path | None, as_json: bool) -> None:
-    if out is not None:
-        output.text(answer.manifest, out, suffix=".rspec")
-    elif as_json:
-        output.print_json({"slivers": answer.states, "manifest": answer.manifest})
-    else:
-        print_states(answer.states, answer.manifest)
 
 
 def _action_of(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

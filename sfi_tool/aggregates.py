@@ -36,6 +36,14 @@ class Aggregate(Protocol):
     ) -> Described:
         """Have what is reserved made. `urns`: the slice or slivers."""
 
+    def update(
+        self, slice_urn: str, credentials: Sequence[str], request: str, options: Mapping[str, object]
+    ) -> Described:
+        """Change what a slice holds into what a request describes; provision carries it out."""
+
+    def cancel(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
+        """Take back what is not provisioned yet."""
+
     def status(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
         """The states of a slice's slivers."""
 

@@ -60,6 +60,16 @@ class AggregateV2:
         """Not by itself."""
         raise self._can_not("reserve and make in two steps; `sfi create SLICE REQUEST` does both at once")
 
+    def update(
+        self, slice_urn: str, credentials: Sequence[str], request: str, options: Mapping[str, object]
+    ) -> Described:
+        """Not in this version."""
+        raise self._can_not("change a slice that holds something; delete it and `sfi create SLICE REQUEST` again")
+
+    def cancel(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
+        """Not in this version."""
+        raise self._can_not("change a slice that holds something, so there is nothing to take back")
+
     def status(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
         """The states of what is there."""
         answer = self.server.call_am("SliverStatus", slice_urn, list(credentials), {})

@@ -43,6 +43,16 @@ class AggregateV3:
         options = {"geni_rspec_version": RSPEC_VERSION, "geni_users": list(users)}
         return _described(self.server.call_am("Provision", list(urns), _structs(credentials), options))
 
+    def update(
+        self, slice_urn: str, credentials: Sequence[str], request: str, options: Mapping[str, object]
+    ) -> Described:
+        """Change what a slice holds into what a request describes."""
+        return _described(self.server.call_am("Update", [slice_urn], _structs(credentials), request, dict(options)))
+
+    def cancel(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
+        """Take back what is not provisioned yet."""
+        return _states(self.server.call_am("Cancel", [slice_urn], _structs(credentials), {}))
+
     def status(self, slice_urn: str, credentials: Sequence[str]) -> list[State]:
         """The states of slivers."""
         answer = self.server.call_am("Status", [slice_urn], _structs(credentials), {})

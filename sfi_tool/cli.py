@@ -8,6 +8,7 @@ import click
 
 from sfi_tool import (
     aggregate_commands,
+    change_commands,
     credential_commands,
     explain_command,
     identity_commands,
@@ -106,6 +107,7 @@ for _command in (
     *identity_commands.COMMANDS,
     *resource_commands.COMMANDS,
     *aggregate_commands.COMMANDS,
+    *change_commands.COMMANDS,
     *login_command.COMMANDS,
     *explain_command.COMMANDS,
     *server_commands.COMMANDS,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sfi_tool.errors import Unreadable
 from sfi_tool.folder import Folder, default_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,3 +68,13 @@ def words(context: click.Context, parameter: click.Parameter, values: tuple[str,
     if not values:
         return None
     return [word for value in values for one in value.split(",") if (word := one.strip())]
+
+
+def read_request(request: Path) -> str:
+    """A request RSpec in a file. Raises Unreadable."""
+    try:
+        return request.read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise Unreadable(f"{request} is not UTF-8 text") from e
+    except OSError as e:
+        raise Unreadable(f"{request} can't be read: {e.strerror}") from e

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,18 @@ def keep(folder: Folder, refusal: Refusal, *, slice_hrn: str) -> None:
     }
     with suppress(OSError):
         folder.cached(_LAST).write_text(json.dumps(struct, indent=2, default=str))
+
+
+@contextmanager
+def kept(folder: Folder, slice_hrn: str) -> Iterator[None]:
+    """Remember a refusal inside the block, and say how to read its reasons."""
+    try:
+        yield
+    except Refusal as e:
+        keep(folder, e, slice_hrn=slice_hrn)
+        if has_reasons(e):
+            e.advice = "The reasons: sfi explain --last"
+        raise
 
 
 def last(folder: Folder) -> Path:

@@ -1,9 +1,11 @@
 """Slivers as people see them: their states, and how to log in."""
 
+from pathlib import Path
+
 import click
 
 from sfi_tool import output
-from sfi_tool.slivers import State, names_by_urn
+from sfi_tool.slivers import Described, State, names_by_urn
 
 
 def print_states(states: list[State], manifest: str) -> None:
@@ -20,6 +22,16 @@ def print_states(states: list[State], manifest: str) -> None:
         for state in states
     ]
     output.table(("sliver", "allocation", "operational", "expires", "error"), rows)
+
+
+def print_described(answer: Described, out: Path | None, as_json: bool) -> None:
+    """Manifest and states: the manifest alone into a file, both as JSON, or the states as a table."""
+    if out is not None:
+        output.text(answer.manifest, out, suffix=".rspec")
+    elif as_json:
+        output.print_json({"slivers": answer.states, "manifest": answer.manifest})
+    else:
+        print_states(answer.states, answer.manifest)
 
 
 def print_logins(manifest: str, slice_name: str) -> None:

@@ -12,6 +12,7 @@ from sfi_tool.errors import WaitedInVain
 from sfi_tool.slices import Slice
 from sfi_tool.slivers import State
 
+_MADE = ("geni_provisioned", "geni_updating")
 _SETTLED = ("geni_ready", "geni_failed", "geni_notready")
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -75,12 +76,12 @@ def summary(states: list[State]) -> str:
 def _word(state: State) -> str:
     """The state that tells most: of what is made how it works, of the rest how far it is."""
     allocation = state.get("geni_allocation_status", "")
-    told = state.get("geni_operational_status") if allocation == "geni_provisioned" else ""
+    told = state.get("geni_operational_status") if allocation in _MADE else ""
     return (told or allocation).removeprefix("geni_")
 
 
 def _provisioned(states: list[State]) -> list[State]:
-    return [state for state in states if state["geni_allocation_status"] == "geni_provisioned"]
+    return [state for state in states if state["geni_allocation_status"] in _MADE]
 
 
 def _fail_with(states: list[State]) -> None:

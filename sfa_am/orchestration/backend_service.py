@@ -107,7 +107,7 @@ class _BackendHost:
     def desired(self) -> Sequence[SliverSpec]:
         with self._store.reading() as tx:
             rows = slivers.of_backend(tx, self._name)
-        return [row.spec() for row in rows if row.allocation == Allocation.PROVISIONED]
+        return [row.spec() for row in rows if Allocation(row.allocation).is_made]
 
     def now(self) -> datetime:
         return self._now()

@@ -4,13 +4,14 @@
 the claims on a resource equals its `used`.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, delete, func, insert, select, type_coerce, update
 
 from backends.protocol import Image, Offer, SliverId, SliverType
 from sfa_am.store.engine import offers_changed
@@ -83,8 +84,18 @@ _TAKE = (
 )
 _GIVE_BACK = update(capacity).where(_HERE).values(used=capacity.c.used - bindparam("less"))
 _CLAIM = insert(claim)
+_THEIRS = claim.c.sliver_id.in_(bindparam("ids", expanding=True))
+_HELD = (
+    select(claim.c.backend, claim.c.offer, claim.c.resource, func.sum(claim.c.amount))
+    .where(_THEIRS)
+    .group_by(claim.c.backend, claim.c.offer, claim.c.resource)
+    .order_by(claim.c.backend, claim.c.offer, claim.c.resource)
+)
+_UNCLAIM = delete(claim).where(_THEIRS)
 _ALL_CAPACITY = select(capacity)
-_ALL_OFFERS = select(offer).order_by(offer.c.backend, offer.c.name)
+_ALL_OFFERS = select(
+    offer.c.backend, offer.c.name, offer.c.state, type_coerce(offer.c.description, Text).label("description")
+).order_by(offer.c.backend, offer.c.name)
 
 
 def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datetime) -> None:
@@ -120,7 +131,7 @@ def stocks(tx: Connection) -> tuple[Stock, ...]:
     return tuple(
         Stock(
             backend=row.backend,
-            offer=_offer(row.name, row.description, totals[row.backend, row.name]),
+            offer=replace(_offer(row.name, row.description), capacity=totals[row.backend, row.name]),
             used=used[row.backend, row.name],
             is_up=row.state == "up",
         )
@@ -152,16 +163,11 @@ def release(tx: Connection, ids: Iterable[SliverId]) -> None:
     """Give back what these slivers hold; nothing held is no error."""
     offers_changed(tx)
     for some in in_portions(ids):
-        held = tx.execute(
-            select(claim.c.backend, claim.c.offer, claim.c.resource, func.sum(claim.c.amount))
-            .where(claim.c.sliver_id.in_(some))
-            .group_by(claim.c.backend, claim.c.offer, claim.c.resource)
-            .order_by(claim.c.backend, claim.c.offer, claim.c.resource)
-        ).all()
+        held = tx.execute(_HELD, {"ids": some}).all()
         for backend, offer_name, resource, amount in held:
             where = {"of_backend": backend, "of_offer": offer_name, "of_resource": resource}
             tx.execute(_GIVE_BACK, {**where, "less": amount})
-        tx.execute(delete(claim).where(claim.c.sliver_id.in_(some)))
+        tx.execute(_UNCLAIM, {"ids": some})
 
 
 def _description(one: Offer) -> dict[str, object]:
@@ -173,13 +179,16 @@ def _description(one: Offer) -> dict[str, object]:
     }
 
 
-def _offer(name: str, description: Mapping[str, Any], totals: Mapping[str, int]) -> Offer:
+@lru_cache(maxsize=100_000)
+def _offer(name: str, written: str) -> Offer:
+    """An offer without its capacity, which is all of it that changes often. `written`: its description, as stored."""
+    description = json.loads(written)
     location = description["location"]
     return Offer(
         name=name,
         sliver_types=tuple(SliverType(**kind) for kind in description["sliver_types"]),
         images=tuple(Image(**image) for image in description["images"]),
-        capacity=totals,
+        capacity={},
         hardware_types=tuple(description["hardware_types"]),
         location=tuple(location) if location else None,
     )

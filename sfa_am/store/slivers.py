@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from ipaddress import ip_interface
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete, func, insert, or_, select, update
 
 from backends.protocol import (
     Account,
@@ -232,8 +233,19 @@ def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
 
 def change(tx: Connection, ids: Iterable[SliverId], **columns: object) -> None:
     """Set the same columns of several slivers."""
+    statement = _change(tuple(columns))
+    values = {f"new_{name}": value for name, value in columns.items()}
     for some in in_portions(ids):
-        tx.execute(update(sliver).where(sliver.c.id.in_(some)).values(**columns))
+        tx.execute(statement, {"ids": some, **values})
+
+
+@cache
+def _change(names: tuple[str, ...]) -> Update:
+    return (
+        update(sliver)
+        .where(sliver.c.id.in_(bindparam("ids", expanding=True)))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
 
 
 def change_wish(tx: Connection, row: SliverRow, **columns: object) -> None:

@@ -90,7 +90,7 @@ class Door(XMLRPC):
         structlog.contextvars.bind_contextvars(request=request_id)
         try:
             # First, while the connection is there for certain.
-            caller = Caller(gid=gid_of(request.transport.getHandle()), request_id=request_id)
+            caller = Caller(gid=_peer_of(request.channel), request_id=request_id)
             body = request.content.read()
             name, sent = (
                 unmarshal(body) if len(body) <= _READ_AT_ONCE else await self.off_reactor(lambda: unmarshal(body))
@@ -110,6 +110,14 @@ class Door(XMLRPC):
         except Exception:
             log.exception("a call failed")
             return marshal(Fault(5, f"internal error, logged as {request_id}: please report it"))
+
+
+def _peer_of(channel: Any) -> GID:
+    """Who is at the other end of a connection: looked at once, since it stays the same. Raises CredentialError."""
+    known: GID | None = getattr(channel, "proved_peer", None)
+    if known is None:
+        known = channel.proved_peer = gid_of(channel.transport.getHandle())
+    return known
 
 
 def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:

@@ -245,3 +245,30 @@ def test_addresses_of_a_slice_are_printed_by_themselves(alice, new_slice, reques
     new_slice("listed")
     alice("create", "listed", request_file)
     assert alice("describe", "listed", "-f", "ip") == "10.0.1.1\n10.0.1.2\n"
+
+
+def test_a_slice_that_runs_is_modified(alice, new_slice, tmp_path):
+    new_slice("grows")
+
+    def request(*names):
+        nodes = "".join(f'<node client_id="{name}"><sliver_type name="container"/></node>' for name in names)
+        path = tmp_path / "wanted.xml"
+        path.write_text(f'<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">{nodes}</rspec>')
+        return path
+
+    def allocations():
+        names = {s["geni_sliver_urn"]: s["geni_allocation_status"] for s in alice.json("status", "grows")}
+        return sorted(names.values())
+
+    alice("create", "grows", request("a", "b"))
+    assert "updating" in alice("modify", "grows", request("a", "c"))
+    assert allocations() == ["geni_allocated", "geni_provisioned", "geni_updating"]
+    assert "unallocated" in alice("cancel", "grows")
+    assert allocations() == ["geni_provisioned", "geni_provisioned"]
+    alice("modify", "grows", request("a", "c"))
+    alice("provision", "grows")
+    alice("wait", "grows")
+    assert allocations() == ["geni_provisioned", "geni_provisioned"]
+    too_many = [f"n{number}" for number in range(50)]
+    assert "sfi explain --last" in alice.refused("modify", "grows", request("a", "c", *too_many))
+    assert "room" in alice("explain", "--last")

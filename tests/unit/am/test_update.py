@@ -203,6 +203,14 @@ def test_what_is_about_to_go_still_runs(lone):
     assert used(lone) == 0
 
 
+def test_a_backend_that_starts_again_is_told_of_what_is_about_to_go(lone):
+    from sfa_am.orchestration.backend_service import _BackendHost
+
+    update(lone, node("a"), node("c"))
+    host = _BackendHost("sim", lone.store, lambda: lone.now, lambda: None)
+    assert {spec.shape.hostname for spec in host.desired()} == {"a", "b"}
+
+
 def test_leases_of_what_is_about_to_go_end_as_before(lone):
     lone.renew(lone.now + timedelta(minutes=5))
     update(lone, node("a"))

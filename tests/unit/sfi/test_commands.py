@@ -55,7 +55,7 @@ def test_commands_that_are_not_here_are_refused_by_name_with_what_to_do_instead(
 
 
 def test_the_shortest_form_of_myslice_is_known_too():
-    assert "MySlice" in sfi("m").output
+    assert "MySlice" in sfi("my").output
 
 
 def test_other_names_lead_to_commands_that_are_there():
