@@ -69,8 +69,12 @@ class SimulatedServer:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self.environment, start_new_session=True
             )
-        self.wait_for(lambda: all(map(_is_listening, (self.am_port, self.registry_port))))
-        self.wait_for(lambda: "backend started" in self.log.read_text())
+        try:
+            self.wait_for(lambda: all(map(_is_listening, (self.am_port, self.registry_port))))
+            self.wait_for(lambda: "backend started" in self.log.read_text())
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
