@@ -233,7 +233,7 @@ class Registry(Books):
                 )
             except Forbidden as refusal:
                 refusals.append(refusal)
-        raise refusals[-1]
+        raise refusals[0]
 
     def _those_there(self, urns: Sequence[URN]) -> list[Record]:
         with self._store.reading() as tx:
