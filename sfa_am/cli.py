@@ -1,11 +1,12 @@
 """The `sfa-am` command: found an installation, run it, look after it."""
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sfa_am.commands.credential import credential
+from sfa_am.commands.federation import federate
 from sfa_am.commands.installation import init, serve
 from sfa_am.commands.own_authority import authority
 from sfa_am.commands.people import user
@@ -17,7 +18,18 @@ from sfa_am.errors import AMError
 DEFAULT_STATE = Path("/var/lib/sfa-am")
 
 
-@click.group()
+class _Group(click.Group):
+    """Refusals are one line, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """As click does."""
+        try:
+            return super().invoke(context)
+        except AMError as e:
+            raise click.ClickException(str(e)) from e
+
+
+@click.group(cls=_Group)
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -32,14 +44,10 @@ def main(context: click.Context, state: Path) -> None:
     context.obj = state
 
 
-for command in (init, serve, status, user, authority, trust_group, credential, doctor):
+for command in (init, serve, status, user, authority, trust_group, federate, credential, doctor):
     main.add_command(command)
 
 
 def run() -> None:
-    """The program: refusals are one line, without a traceback."""
-    try:
-        main()
-    except AMError as e:
-        click.echo(f"Error: {e}", err=True)
-        sys.exit(1)
+    """The program."""
+    main()

@@ -8,7 +8,6 @@ from typing import IO
 
 import click
 
-from credentials import GID, Root, Trust
 from credentials.explain import report
 from sfa_am.commands.opened import Installation
 from sfa_am.store import trust
@@ -36,7 +35,7 @@ def credential_inspect(state: Path, files: Sequence[IO[bytes]], at: str | None, 
     except ValueError as e:
         raise click.BadParameter(f"{at!a} is not a time; one is written 2026-01-31T12:00:00Z", param_hint="--at") from e
     with installation.store.reading() as tx:
-        roots = [Root(GID.parse(row.gid), row.names, row.legacy_sha1) for row in trust.everything(tx)]
-    done = report([(file.name, file.read()) for file in files], trust=Trust(roots), now=now)
+        believed = trust.whole(tx)
+    done = report([(file.name, file.read()) for file in files], trust=believed, now=now)
     click.echo(json.dumps(done.struct, indent=2) if as_json else done.text)
     raise SystemExit(done.status)

@@ -1,5 +1,6 @@
 """The authority of this installation."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sfa_am.authority import Authority, roles
+from sfa_am.authority.revocation import Revocations
 from sfa_am.commands.opened import Installation
 from sfa_am.store import authorities
 
@@ -43,3 +45,12 @@ def authority_show(state: Path) -> None:
     click.echo(f"fingerprint:  {gid.fingerprint}")
     click.echo(f"valid until:  {gid.not_after:%Y-%m-%d}")
     click.echo(gid.pem, nl=False)
+
+
+@authority.command("crl")
+@click.pass_obj
+def authority_crl(state: Path) -> None:
+    """Print the list of certificates that were revoked here, signed: for those who can't fetch it."""
+    installation = Installation(state)
+    revocations = Revocations(installation.store, Authority.load(state / "authority"))
+    click.echo(revocations.current(datetime.now(UTC)), nl=False)

@@ -10,6 +10,7 @@ from rich.table import Table
 from credentials import GID
 from sfa_am.authority import Authority, Wanted, roles
 from sfa_am.authority.books import Books
+from sfa_am.authority.revocation import Revocations
 from sfa_am.commands.names import urn_of
 from sfa_am.commands.opened import Installation
 from sfa_am.store import registry
@@ -49,3 +50,21 @@ def user_role(state: Path, hrn: str, role: str) -> None:
             raise click.ClickException(f"{urn} is not registered; see `sfa-am user list`")
         books.change_member(tx, Wanted(urn=urn, role=role), now=datetime.now(UTC))
     click.echo(f"{hrn} is a {role} now.")
+
+
+@user.command("revoke")
+@click.argument("hrn")
+@click.pass_obj
+def user_revoke(state: Path, hrn: str) -> None:
+    """Take back all certificates of a member, such as one whose key was stolen.
+
+    They are refused here within a second, and by other authorities when they next fetch our list. A new key lets the
+    member in again.
+    """
+    installation = Installation(state)
+    revocations = Revocations(installation.store, Authority.load(state / "authority"))
+    number = revocations.revoke(urn_of(hrn, "user"), actor="operator", now=datetime.now(UTC))
+    if number:
+        click.echo(f"Revoked {number} {'certificate' if number == 1 else 'certificates'} of {hrn}.")
+    else:
+        click.echo(f"All certificates of {hrn} were revoked before.")

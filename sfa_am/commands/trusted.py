@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from credentials import GID, CredentialError
+from sfa_am.commands.crl import crl_group
+from sfa_am.commands.federation import trust_fetch
 from sfa_am.commands.names import authorities
 from sfa_am.commands.opened import Installation
 from sfa_am.store import trust
@@ -82,3 +84,7 @@ def trust_remove(state: Path, fingerprint: str) -> None:
             raise click.ClickException(f"{len(found_rows)} roots begin with {fingerprint}; see `sfa-am trust list`")
         trust.remove(tx, found_rows[0].fingerprint)
     click.echo("Removed; calls are refused from the next second on.")
+
+
+trust_group.add_command(trust_fetch)
+trust_group.add_command(crl_group)
