@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from credentials import GID
 from sfa_am.authority import Authority
@@ -29,7 +29,9 @@ def crl_list(state: Path) -> None:
         rows = revocation.lists(tx)
         roots = {row.fingerprint: str(GID.parse(row.gid)) for row in trust.everything(tx)}
     now = datetime.now(UTC)
-    table = Table("fingerprint", "of", "revokes", "number", "fetched (UTC)", "next until (UTC)", "source")
+    table = Table(
+        Column("fingerprint", min_width=16), "of", "revokes", "number", "fetched (UTC)", "next until (UTC)", "source"
+    )
     for row in rows:
         until = row.crl.next_update
         next_until = "not said" if until is None else f"{until:%Y-%m-%d %H:%M}{' (late)' if until <= now else ''}"

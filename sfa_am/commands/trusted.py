@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from credentials import GID, CredentialError
 from sfa_am.commands.crl import crl_group
@@ -28,7 +28,7 @@ def trust_list(state: Path) -> None:
     installation = Installation(state)
     with installation.store.reading() as tx:
         rows = trust.everything(tx)
-    table = Table("fingerprint", "name", "may vouch for", "SHA-1", "until", "added by")
+    table = Table(Column("fingerprint", min_width=16), "name", "may vouch for", "SHA-1", "until", "added by")
     for row in rows:
         gid = GID.parse(row.gid)
         sha1 = "accepted" if row.legacy_sha1 else "refused"

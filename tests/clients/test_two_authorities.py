@@ -1,0 +1,165 @@
+"""Two installations that trust each other as far as their operators say: A has the machines, B has a user.
+
+Both are whole servers. B's user works at A once A's operator has confirmed B's fingerprint, and is refused there soon
+after B has revoked them.
+"""
+
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from clients.conftest import User
+from clients.simulated_server import SimulatedServer
+
+from credentials import GID, URN, Issuer, self_signed_root
+from sfa_am.authority import Authority
+from sfa_am.store import Store, revocation
+from sfi_tool.errors import Refusal
+from sfi_tool.folder import Folder
+from sfi_tool.identity import Session
+
+_LOOKS_AGAIN_WITHIN = 2.0
+"""Seconds in which a server is to know what its store has been told."""
+
+
+class Two:
+    """A and B; A fetches revocation lists twice a second."""
+
+    def __init__(self, a, b, folder):
+        self.a, self.b = a, b
+        self.authority_of_b = Authority.load(b.state / "authority")
+        self.fingerprint_of_b = self.authority_of_b.issuer.gid.fingerprint
+        b.sfi("user", "add", "bob", "--email", "bob@example.org", "--out", folder)
+        b.sfi("slice", "add", "demo", "--member", "bob")
+        self.bob = User(b, folder)
+        # Bob's folder is for B's own aggregate; he wants to use A's, whose root A's operator gave him.
+        settings = (folder / "sfi.toml").read_text()
+        (folder / "sfi.toml").write_text(settings.replace(str(b.am_port), str(a.am_port)))
+        with (folder / "roots.pem").open("a") as roots:
+            roots.write(Authority.load(a.state / "authority").issuer.gid.pem)
+        self.session = Session(Folder.open(folder))
+
+    def url_of_b(self, path=""):
+        return f"https://127.0.0.1:{self.b.registry_port}/{path}"
+
+    def lists_at_a(self):
+        store = Store.in_folder(self.a.state)
+        try:
+            with store.reading() as tx:
+                return {row.issuer_fingerprint: row for row in revocation.lists(tx)}
+        finally:
+            store.close()
+
+    def refusal_by_a(self, method, *arguments):
+        with pytest.raises(Refusal) as caught:
+            self.session.aggregate.call_am(method, *arguments)
+        assert caught.value.code == 3
+        return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    home = tmp_path_factory.mktemp("two")
+    with (
+        SimulatedServer(home / "a", authority="plc", trust__crl_minutes="0.01") as a,
+        SimulatedServer(home / "b", authority="lab") as b,
+    ):
+        yield Two(a, b, home / "bob")
+
+
+@pytest.fixture(scope="module")
+def federated(two):
+    said = two.a.sfa_am("federate", two.url_of_b(), "--fingerprint", two.fingerprint_of_b)
+    assert "authority+sa is trusted for lab from now on" in said
+    assert "GetVersion answers from a server that urn:publicid:IDN+lab+authority+sa certified: " in said
+    return two
+
+
+def test_nothing_is_trusted_that_nobody_confirmed(two):
+    before = two.a.sfa_am("trust", "list")
+    own = Authority.load(two.a.state / "authority").issuer.gid.fingerprint
+    assert "nothing is trusted" in two.a.sfa_am_refuses("federate", two.url_of_b(), "--fingerprint", own)
+    half = two.fingerprint_of_b[:32]
+    assert "nothing is trusted" in two.a.sfa_am_refuses("trust", "fetch", two.url_of_b(), "--fingerprint", half)
+    assert "Aborted" in two.a.sfa_am_refuses("trust", "fetch", two.url_of_b())  # there is nobody to ask
+    assert two.a.sfa_am("trust", "list") == before
+    assert "which is no root trusted here" in two.a.sfa_am_refuses("trust", "crl", "add", _saved_list(two))
+    assert "does not trust" in two.bob.refused("allocate", "demo", _request(two))
+
+
+def test_an_aggregate_is_known_by_the_chain_that_it_shows(two):
+    aggregate = f"https://127.0.0.1:{two.b.am_port}/am/3"
+    shown = two.a.sfa_am_refuses("trust", "fetch", aggregate, "--fingerprint", "00")
+    assert "no root with the fingerprint 00 is shown" in shown
+
+
+def test_a_user_of_b_works_at_a(federated):
+    federated.bob("create", "demo", _request(federated))
+    assert "ready" in federated.bob("status", "demo")
+
+
+def test_the_list_is_had_by_plain_get_with_any_certificate(federated, tmp_path):
+    key, chain = federated.session.folder.key, federated.session.folder.gid
+    roots = federated.session.folder.roots
+    command = ["curl", "-sS", "--cacert", roots, "--cert", chain, "--key", key, federated.url_of_b("crl.pem")]
+    try:
+        (tmp_path / "crl.pem").write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    except FileNotFoundError:
+        pytest.skip("needs the program curl")
+    assert "Held from now on: 0 revoked" in federated.a.sfa_am("trust", "crl", "add", tmp_path / "crl.pem")
+
+
+@pytest.mark.parametrize("authority", ["plc", "elsewhere", "labor"])
+def test_b_says_nothing_about_names_that_are_not_its_own(federated, authority):
+    """B's operator signs with B's key what B's programs would not: a credential about a slice of somebody else's."""
+    now = datetime.now(UTC)
+    issuer = federated.authority_of_b.issuer
+    pretended = self_signed_root(URN(authority, "authority", "sa"), issuer.key, lifetime=timedelta(days=1), now=now)
+    forger = Issuer(pretended, issuer.key)
+    name = URN(authority, "slice", "taken")
+    target = forger.issue_gid(name, issuer.key.public_key(), lifetime=timedelta(days=1), now=now)
+    owner = GID.parse(federated.session.gid.read_bytes())
+    for signer in (issuer, forger):
+        document = signer.issue_credential(
+            owner=owner, target=target, privileges={"*": True}, expires_at=now + timedelta(hours=1)
+        ).decode()
+        sent = [{"geni_type": "geni_sfa", "geni_version": "3", "geni_value": document}]
+        said = federated.refusal_by_a("Allocate", str(name), sent, _request(federated).read_text(), {})
+        assert "not below it" in said or "is trusted here for lab" in said
+
+
+def test_a_user_whom_b_revoked_is_refused_at_both(federated):
+    a, b = federated.a, federated.b
+    assert "0 revoked" in a.sfa_am("trust", "crl", "add", federated.url_of_b("crl.pem"))
+    assert "ready" in federated.bob("status", "demo")
+    before = federated.lists_at_a()[federated.fingerprint_of_b]
+    assert "Revoked 1 certificate of lab.bob" in b.sfa_am("user", "revoke", "lab.bob")
+    a.wait_for(lambda: len(federated.lists_at_a()[federated.fingerprint_of_b].crl) == 1)
+    time.sleep(_LOOKS_AGAIN_WITHIN)
+    assert "user+bob was revoked" in federated.bob.refused("status", "demo")
+    own = federated.session
+    with pytest.raises(Refusal, match="revoked"):
+        own.registry.call("GetCredential", [own.user_credential()], "lab.demo", "slice")
+    with pytest.raises(Refusal, match="can register a new key"):
+        own.registry.call("GetSelfCredential", own.gid.read_text(), "lab.bob", "user")
+    held = federated.lists_at_a()[federated.fingerprint_of_b]
+    assert before.crl.is_older_than(held.crl)
+    # Somebody who brings back the list of before can't have Bob accepted again.
+    (a.state / "old.pem").write_text(before.crl.pem)
+    assert "is older than the one held here" in a.sfa_am_refuses("trust", "crl", "add", a.state / "old.pem")
+
+
+def _request(two):
+    path = two.a.state / "request.xml"
+    path.write_text(
+        '<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">'
+        '<node client_id="n1"><sliver_type name="container"/></node></rspec>'
+    )
+    return path
+
+
+def _saved_list(two):
+    path = two.b.state / "list.pem"
+    path.write_text(two.b.sfa_am("authority", "crl"))
+    return path
