@@ -82,4 +82,4 @@ def crl_remove(state: Path, fingerprint: str) -> None:
     installation = Installation(state)
     own = Authority.load(state / "authority").issuer.gid
     row = RevocationLists(installation.store, own).remove(fingerprint)
-    click.echo(f"Removed; the {len(row.crl)} certificates that it revokes are accepted from the next second on.")
+    click.echo(f"Removed; what it revokes ({len(row.crl)}) is accepted from the next second on.")

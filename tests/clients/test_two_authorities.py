@@ -9,11 +9,15 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from clients.conftest import User
 from clients.simulated_server import SimulatedServer
 
 from credentials import GID, URN, Issuer, self_signed_root
+from credentials.keys import new_ec_key
 from sfa_am.authority import Authority
+from sfa_am.authority.introductions import with_colons
+from sfa_am.cli import main
 from sfa_am.store import Store, revocation
 from sfi_tool.errors import Refusal
 from sfi_tool.folder import Folder
@@ -86,6 +90,44 @@ def test_nothing_is_trusted_that_nobody_confirmed(two):
     assert two.a.sfa_am("trust", "list") == before
     assert "which is no root trusted here" in two.a.sfa_am_refuses("trust", "crl", "add", _saved_list(two))
     assert "does not trust" in two.bob.refused("allocate", "demo", _request(two))
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_who_is_asked_and_says_nothing_has_trusted_nobody(two, answer):
+    before = two.a.sfa_am("trust", "list")
+    asked = CliRunner().invoke(main, ["--state", str(two.a.state), "trust", "fetch", two.url_of_b()], input=answer)
+    assert asked.exit_code == 1
+    assert with_colons(two.fingerprint_of_b) in asked.output
+    assert "Is the fingerprint the one its operator told you?" in asked.output
+    assert two.a.sfa_am("trust", "list") == before
+
+
+def test_another_root_of_a_trusted_name_is_pointed_out_before_anybody_is_asked(two, tmp_path):
+    twin = self_signed_root(
+        URN("lab", "authority", "sa"), new_ec_key(), lifetime=timedelta(days=9), now=datetime.now(UTC)
+    )
+    (tmp_path / "twin.pem").write_text(twin.pem)
+    two.a.sfa_am("trust", "add", tmp_path / "twin.pem", "--yes")
+    try:
+        asked = CliRunner().invoke(main, ["--state", str(two.a.state), "trust", "fetch", two.url_of_b()], input="n\n")
+    finally:
+        two.a.sfa_am("trust", "remove", twin.fingerprint)
+    warned, question = asked.output.index("IS TRUSTED HERE ALREADY"), asked.output.index("Is the fingerprint")
+    assert warned < question
+    assert with_colons(twin.fingerprint) in asked.output
+
+
+def test_a_root_above_us_is_trusted_only_for_names_that_were_said(two, tmp_path):
+    """B's root is for "lab" and all below it: an installation "lab:room" would let it speak of its own users."""
+    state = ["--state", str(tmp_path / "room")]
+    CliRunner().invoke(main, [*state, "init", "--authority", "lab:room"], catch_exceptions=False)
+    fetch = [*state, "trust", "fetch", two.url_of_b(), "--fingerprint", two.fingerprint_of_b]
+    refused = CliRunner().invoke(main, fetch)
+    assert refused.exit_code == 1
+    assert "lab+authority+sa would vouch for names of urn:publicid:IDN+lab:room+authority+sa" in refused.output
+    taken = CliRunner().invoke(main, [*fetch, "--names", "lab:garden"])
+    assert "is trusted for lab:garden from now on" in taken.output
+    assert two.b.sfa_am_refuses("federate", two.url_of_b()).endswith("shows no root but ours\n")
 
 
 def test_an_aggregate_is_known_by_the_chain_that_it_shows(two):
