@@ -17,8 +17,10 @@ from credentials import GID, URN, Issuer, self_signed_root
 from credentials.keys import new_ec_key
 from sfa_am.authority import Authority
 from sfa_am.authority.introductions import with_colons
+from sfa_am.authority.keys import SERVER_FOR
 from sfa_am.cli import main
 from sfa_am.store import Store, revocation
+from sfa_am.wire import outgoing
 from sfi_tool.errors import Refusal
 from sfi_tool.folder import Folder
 from sfi_tool.identity import Session
@@ -65,10 +67,12 @@ class Two:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     home = tmp_path_factory.mktemp("two")
-    with (
-        SimulatedServer(home / "a", authority="plc", trust__crl_minutes="0.01") as a,
-        SimulatedServer(home / "b", authority="lab") as b,
-    ):
+    a = SimulatedServer(home / "a", authority="plc", trust__crl_minutes="0.01")
+    b = SimulatedServer(home / "b", authority="lab")
+    # B was founded long ago: the certificate of its server has a week left.
+    folder, long_ago = b.state / "authority", datetime.now(UTC) - SERVER_FOR + timedelta(days=7)
+    Authority.load(folder).certify_server(folder, ["127.0.0.1"], now=long_ago)
+    with a, b:
         yield Two(a, b, home / "bob")
 
 
@@ -128,6 +132,14 @@ def test_a_root_above_us_is_trusted_only_for_names_that_were_said(two, tmp_path)
     taken = CliRunner().invoke(main, [*fetch, "--names", "lab:garden"])
     assert "is trusted for lab:garden from now on" in taken.output
     assert two.b.sfa_am_refuses("federate", two.url_of_b()).endswith("shows no root but ours\n")
+
+
+def test_a_server_shows_a_new_certificate_before_the_old_one_ends(two):
+    own = outgoing.Own.of(two.a.state)
+    for port in (two.b.am_port, two.b.registry_port):
+        shown = outgoing.shown_chain(f"https://127.0.0.1:{port}/", own=own)
+        assert shown.not_after > datetime.now(UTC) + SERVER_FOR - timedelta(days=1)
+        assert two.authority_of_b.issuer.gid.same_certificate(shown.issuer)
 
 
 def test_an_aggregate_is_known_by_the_chain_that_it_shows(two):
