@@ -25,7 +25,10 @@ def free_port() -> int:
 class SimulatedServer:
     """`sfa-am serve` with the simulated backend, as a package of somebody else's would bring it."""
 
-    def __init__(self, home: Path, *, capacity: int = 20, delay: float = 0.0) -> None:
+    def __init__(
+        self, home: Path, *, authority: str = "plc", capacity: int = 20, delay: float = 0.0, **more: str
+    ) -> None:
+        """more: settings, as `section__key="value in TOML"`."""
         self.state = home / "state"
         self.log = home / "server.log"
         self.am_port, self.registry_port = free_port(), free_port()
@@ -38,9 +41,10 @@ class SimulatedServer:
         settings = (
             f"server.am_port={self.am_port}",
             f"server.registry_port={self.registry_port}",
+            *(f"{key.replace('__', '.')}={value}" for key, value in more.items()),
         )
         changes = [part for setting in settings for part in ("--set", setting)]
-        self._run("sfa_am", "--state", self.state, "init", "--authority", "plc", *changes)
+        self._run("sfa_am", "--state", self.state, "init", "--authority", authority, *changes)
         settings_file = self.state / "sfa-am.toml"
         text = settings_file.read_text().replace('plugin = "native"', 'plugin = "simulated"')
         settings_file.write_text(
@@ -65,12 +69,28 @@ class SimulatedServer:
     def operator(self) -> Path:
         return self.state / "operator"
 
+    def sfa_am(self, *arguments: str | Path) -> str:
+        """What it printed; it must have succeeded."""
+        return self._run("sfa_am", "--state", self.state, *arguments)
+
+    def sfa_am_refuses(self, *arguments: str | Path) -> str:
+        """What it said against it."""
+        done = self._try("sfa_am", "--state", self.state, *arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
     def sfi(self, *arguments: str | Path, folder: Path | None = None) -> str:
         """What it printed; it must have succeeded."""
         return self._run("sfi_tool", "-d", folder or self.operator, *arguments)
 
     def _run(self, package: str, *arguments: str | Path) -> str:
-        done = subprocess.run(
+        done = self._try(package, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _try(self, package: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             self._command(package, *arguments),
             capture_output=True,
             text=True,
@@ -78,8 +98,6 @@ class SimulatedServer:
             env=self.environment,
             timeout=60,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     @staticmethod
     def _command(package: str, *arguments: str | Path) -> list[str]:
