@@ -22,7 +22,7 @@ class Echo(XMLRPC):
 def main() -> None:
     """Serve until killed."""
     port, key, chain = sys.argv[1:]
-    factory = TLSMemoryBIOFactory(ClientCertificateTLS(key=Path(key), chain=Path(chain)), False, server.Site(Echo()))
+    factory = TLSMemoryBIOFactory(ClientCertificateTLS((Path(key), Path(chain))), False, server.Site(Echo()))
     endpoints.TCP4ServerEndpoint(reactor, int(port), interface="127.0.0.1").listen(factory)
     reactor.run()
 

@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import resource
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -38,11 +40,12 @@ from sfa_am.wire.am_either import EitherVersion
 from sfa_am.wire.am_v2 import AggregateV2
 from sfa_am.wire.am_v3 import AggregateV3
 from sfa_am.wire.am_version import About
+from sfa_am.wire.arrival import Arrivals
 from sfa_am.wire.chapi import doors
 from sfa_am.wire.revocation_page import RevocationPage
 from sfa_am.wire.sfa_registry import RegistryDoor
+from sfa_am.wire.site import BoundedSite
 from sfa_am.wire.tls import ClientCertificateTLS
-from sfa_am.wire.xmlrpc import BoundedSite
 
 log = structlog.get_logger()
 
@@ -151,7 +154,8 @@ class Server(MultiService):
         self._folder = state / "authority"
         self._own = outgoing.Own.of(state)
         self._renew_certificate()
-        self._tls = ClientCertificateTLS(key=self._own.key, chain=self._own.chain)
+        keys = [(self._folder / f"{name}.key", self._folder / f"{name}.gid") for name in ("am", "am-rsa")]
+        self._tls = ClientCertificateTLS(*keys)
         self._every(_EXPIRY_EVERY, self._expire)
         self._every(_RENEWAL_EVERY, self._renew)
         self._every(min(_LOOK_FOR_LISTS_EVERY, config.trust.crl_minutes * 60), self._fetch_lists, apart=True)
@@ -229,7 +233,13 @@ class Server(MultiService):
 
     def _listen(self, root: Any, port: int, tls: Any) -> None:
         server = self._config.server
-        site: Any = BoundedSite(root, body_limit=server.request_limit_kib * 1024, idle_seconds=server.idle_seconds)
+        site: Any = BoundedSite(
+            root,
+            body_limit=server.request_limit_kib * 1024,
+            headers_seconds=server.headers_seconds,
+            body_seconds=server.body_seconds,
+            idle_seconds=server.idle_seconds,
+        )
         family = socket.AF_INET6 if server.listen.version == 6 else socket.AF_INET
         # Listening here and now, not when the reactor runs: a port that is in use must be told before anything starts.
         try:
@@ -240,8 +250,15 @@ class Server(MultiService):
                 "stop what uses it, or set other ports or another address in [server]"
             ) from e
         over_tls = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
+        arrivals = Arrivals(
+            over_tls,
+            self._reactor,
+            hello_seconds=server.headers_seconds,
+            per_peer=server.connections_per_peer,
+            most=_most_connections(),
+        )
         adopted = endpoints.AdoptedStreamServerEndpoint(self._reactor, listening.detach(), family)
-        StreamServerEndpointService(adopted, over_tls).setServiceParent(self)
+        StreamServerEndpointService(adopted, arrivals).setServiceParent(self)
 
     def _every(self, seconds: float, work: Callable[[], None], *, apart: bool = False) -> None:
         """Run `work` in a thread, again and again; what it raises is logged and the next turn comes.
@@ -285,6 +302,12 @@ class Server(MultiService):
             except AMError as e:
                 log.warning("a revocation list could not be fetched", url=url, reason=str(e))
                 self._lists.note_failure(url, str(e), now=self._now())
+
+
+def _most_connections() -> int:
+    """How many connections a port may hold: of the files this process may have open, a quarter for each of the two."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(allowed // 4, 64) if allowed != resource.RLIM_INFINITY else sys.maxsize
 
 
 def run(state: Path, config: Config, reactor: Any) -> None:

@@ -63,8 +63,14 @@ class Server(_Section):
     """Host name or address that clients use to reach us: in URLs and in the server's certificate."""
     request_limit_kib: Annotated[int, Field(ge=64)] = 20480
     """Largest request body accepted, in KiB. 10,000 requested nodes with ten credentials stay below 10 MiB."""
+    headers_seconds: Annotated[int, Field(ge=1)] = 20
+    """A request's headers have so many seconds to arrive, the first one's together with the TLS handshake."""
+    body_seconds: Annotated[int, Field(ge=1)] = 300
+    """A request's body has so many seconds to arrive."""
     idle_seconds: Annotated[int, Field(ge=1)] = 120
     """A kept-alive connection is closed after so many idle seconds."""
+    connections_per_peer: Annotated[int, Field(ge=1)] = 128
+    """Connections that one client address (or one /64 network of IPv6) may hold; further ones are closed at once."""
     threads: Annotated[int, Field(ge=1, le=64)] = 8
     """Calls worked on at once; each call takes one thread for some milliseconds."""
 

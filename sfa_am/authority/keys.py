@@ -45,6 +45,9 @@ class Authority:
 
     def renew_server(self, folder: Path, hosts: list[str], *, now: datetime) -> bool:
         """Make the server's certificate anew when it is in the last third of its life. Returns whether it was."""
+        if not (folder / "am-rsa.gid").is_file():  # founded before there was one
+            self.certify_server(folder, hosts, now=now)
+            return True
         held = GID.parse((folder / "am.gid").read_bytes())
         is_old = held.not_after - now < (held.not_after - held.not_before) / 3
         root_ends_at = self.issuer.gid.not_after
@@ -55,11 +58,15 @@ class Authority:
         return True
 
     def certify_server(self, folder: Path, hosts: list[str], *, now: datetime) -> None:
-        """Make the server's key and a certificate for these host names; the key stays when it is there."""
-        key = _key(folder / "am.key", new_ec_key)
+        """Make the server's keys and their certificates for these host names; keys stay when they are there.
+
+        The one on elliptic curves makes handshakes cheap; the other is for old clients, which know RSA alone.
+        """
         urn = URN(self.urn.authority, "authority", "am")
-        gid = self.issuer.issue_gid(urn, key.public_key(), lifetime=SERVER_FOR, now=now, hosts=hosts)
-        write_private(folder / "am.gid", gid.pem.encode())
+        for name, new_key in (("am", new_ec_key), ("am-rsa", new_rsa_key)):
+            key = _key(folder / f"{name}.key", new_key)
+            gid = self.issuer.issue_gid(urn, key.public_key(), lifetime=SERVER_FOR, now=now, hosts=hosts)
+            write_private(folder / f"{name}.gid", gid.pem.encode())
 
 
 def _key(path: Path, make: Callable[[], PrivateKey]) -> PrivateKey:

@@ -7,6 +7,7 @@ registry must talk to people who come with a self-signed certificate to fetch th
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -26,35 +27,42 @@ class ClientCertificateTLS:
     (Twisted's own `CertificateOptions` switches both off).
     """
 
-    def __init__(self, *, key: Path, chain: Path) -> None:
-        """key, chain: PEM files of the server; the chain is leaf first."""
-        self._key, self._chain = key, chain
-        self._shown = chain.read_bytes()
-        self._context = _context(key, chain)
+    def __init__(self, *identities: tuple[Path, Path]) -> None:
+        """identities: PEM files of the server's key and of its chain, leaf first; one for each kind of key.
+
+        The client's abilities choose; where it has a choice, elliptic curves are cheaper for us.
+        """
+        self._identities = identities
+        self._shown = self._on_disk()
+        self._context = _context(identities)
 
     def reload(self) -> bool:
-        """Show the certificate that is in the file now to connections from here on. Returns whether it is another.
+        """Show the certificates that are in the files now to connections from here on. Returns whether they changed.
 
         Sessions of before are not resumed: clients make a full handshake once. Safe to call from any thread.
         """
-        shown = self._chain.read_bytes()
+        shown = self._on_disk()
         if shown == self._shown:
             return False
-        self._context = _context(self._key, self._chain)
+        self._context = _context(self._identities)
         self._shown = shown
         return True
+
+    def _on_disk(self) -> list[bytes]:
+        return [chain.read_bytes() for _, chain in self._identities]
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802 - Twisted's name
         """A new connection for Twisted's TLS protocol."""
         return SSL.Connection(self._context, None)
 
 
-def _context(key: Path, chain: Path) -> SSL.Context:
+def _context(identities: Sequence[tuple[Path, Path]]) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.use_certificate_chain_file(str(chain))
-    context.use_privatekey_file(str(key))
-    context.check_privatekey()
+    for key, chain in identities:
+        context.use_certificate_chain_file(str(chain))
+        context.use_privatekey_file(str(key))
+        context.check_privatekey()
     context.set_options(SSL.OP_NO_COMPRESSION | _OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any_certificate)
     # Resuming a session with a client certificate needs an id, and one that no other server shares.

@@ -4,13 +4,21 @@ with SimulatedServer(home) as server:
     server.sfi("slice", "add", "demo")
 """
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from sfi_tool.folder import Folder
+from sfi_tool.identity import Session
+from sfi_tool.people_commands import register_record
+from sfi_tool.slices import Slice
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _PLUGIN = "[sfa_am.backends]\nsimulated = backends.simulated:create\n"
@@ -26,9 +34,17 @@ class SimulatedServer:
     """`sfa-am serve` with the simulated backend, as a package of somebody else's would bring it."""
 
     def __init__(
-        self, home: Path, *, authority: str = "plc", capacity: int = 20, delay: float = 0.0, **more: str
+        self,
+        home: Path,
+        *,
+        authority: str = "plc",
+        capacity: int = 20,
+        offers: int = 1,
+        delay: float = 0.0,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
-        """more: settings, as `section__key="value in TOML"`."""
+        """capacity: slivers that each of so many offers holds; settings: as `sfa-am init --set` takes them."""
+        self.home = home
         self.state = home / "state"
         self.log = home / "server.log"
         self.am_port, self.registry_port = free_port(), free_port()
@@ -38,18 +54,15 @@ class SimulatedServer:
         (plugin / "entry_points.txt").write_text(_PLUGIN)
         path = os.pathsep.join([str(ROOT), str(plugin.parent)])
         self.environment = {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"}
-        settings = (
-            f"server.am_port={self.am_port}",
-            f"server.registry_port={self.registry_port}",
-            *(f"{key.replace('__', '.')}={value}" for key, value in more.items()),
-        )
-        changes = [part for setting in settings for part in ("--set", setting)]
+        values = {"server.am_port": self.am_port, "server.registry_port": self.registry_port, **(settings or {})}
+        changes = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
         self._run("sfa_am", "--state", self.state, "init", "--authority", authority, *changes)
         settings_file = self.state / "sfa-am.toml"
         text = settings_file.read_text().replace('plugin = "native"', 'plugin = "simulated"')
         settings_file.write_text(
-            text.replace("settings = {}", f"settings = {{capacity = {capacity}, delay = {delay}}}")
+            text.replace("settings = {}", f"settings = {{capacity = {capacity}, offers = {offers}, delay = {delay}}}")
         )
+        self._sessions: dict[str, Session] = {}
 
     def __enter__(self) -> "SimulatedServer":
         command = self._command("sfa_am", "--state", self.state, "serve")
@@ -83,6 +96,35 @@ class SimulatedServer:
     def sfi(self, *arguments: str | Path, folder: Path | None = None) -> str:
         """What it printed; it must have succeeded."""
         return self._run("sfi_tool", "-d", folder or self.operator, *arguments)
+
+    def session(self, name: str = "operator") -> Session:
+        """A user's folder with its connections, opened once."""
+        if name not in self._sessions:
+            folder = self.operator if name == "operator" else self.home / name
+            if not folder.is_dir():
+                self.sfi("user", "add", name, "--email", f"{name}@example.org", "--out", folder)
+            self._sessions[name] = Session(Folder.open(folder))
+        return self._sessions[name]
+
+    def slice(self, name: str, member: str = "operator") -> Slice:
+        """A new slice; its member is registered if need be."""
+        session = self.session(member)
+        record = {"hrn": f"plc.{name}", "type": "slice", "reg-researchers": [session.folder.user]}
+        register_record(self.session(), record)
+        return Slice(session, name)
+
+    def status(self) -> Any:
+        """What there is, what is given out, as the operator sees it."""
+        return json.loads(self._run("sfa_am", "--state", self.state, "status", "--json"))
+
+    def memory_kib(self) -> int:
+        """Resident memory of the server."""
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+    def open_files(self) -> int:
+        """Files and connections that the server holds open."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     def _run(self, package: str, *arguments: str | Path) -> str:
         done = self._try(package, *arguments)

@@ -7,6 +7,7 @@ calls GetVersion of version 3 with something that is no list of arguments); thos
 import sys
 import types
 import uuid
+import xmlrpc.client
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +31,9 @@ def geni(tmp_path_factory):
     import geni.aggregate.user
     import geni.minigcf.amapi3
     import geni.minigcf.chapi2
+    import geni.minigcf.util
     import geni.rspec.pg
+    import geni.rspec.pgad
 
     yield geni
     patch.undo()
@@ -179,6 +182,46 @@ def test_what_version_3_refuses(geni, server, federation, slice_name):
         geni.aggregate.apis.AMAPIv3.allocate(federation, url, slice_name, "<rspec")
     with pytest.raises(geni.aggregate.apis.POAError, match="geni_fly"):
         geni.aggregate.apis.AMAPIv3.poa(federation, url, slice_name, "geni_fly")
+
+
+def test_calls_of_version_3_that_it_leaves_to_its_users(geni, server, alice, federation, slice_name, request_rspec):
+    """Over its own transport, with credentials as it sends them, checking our certificate by host name."""
+    info = federation.getSliceInfo(slice_name)
+    # Octets, which travel as base64.
+    credential = {"geni_type": info.type, "geni_version": info.version, "geni_value": Path(info.path).read_bytes()}
+    pair = (federation.cf.cert, federation.cf.key)
+
+    def call(host, method, *arguments):
+        sent = xmlrpc.client.dumps(arguments, method)
+        url = f"https://{host}:{server.am_port}/am/3"
+        answer = geni.minigcf.util._rpcpost(url, sent, pair, str(alice.folder / "roots.pem"))
+        assert answer["code"]["geni_code"] == 0, answer["output"]
+        return answer["value"]
+
+    options = {"geni_rspec_version": {"type": "GENI", "version": "3"}}
+    for host in ("localhost", "127.0.0.1"):
+        advertisement = geni.rspec.pgad.Advertisement(xml=call(host, "ListResources", [credential], options))
+        assert [(node.name, node.available) for node in advertisement.nodes] == [("node1", True)]
+    url = f"https://localhost:{server.am_port}/am/3"
+    v3 = geni.aggregate.apis.AMAPIv3
+    v3.allocate(federation, url, slice_name, request_rspec.toXMLString(ucode=True))
+    v3.provision(federation, url, slice_name, options=options)
+    urns = [info.urn]
+
+    def states():
+        slivers = call("localhost", "Status", urns, [credential], {})["geni_slivers"]
+        return {one["geni_operational_status"] for one in slivers}
+
+    wait_until(lambda: states() == {"geni_ready"})
+    described = call("localhost", "Describe", urns, [credential], options)
+    manifest = geni.rspec.pgmanifest.Manifest(xml=described["geni_rspec"])
+    assert {node.name for node in manifest.nodes} == {"left", "right"}
+    later = (datetime.now(UTC) + timedelta(days=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    renewed = call("localhost", "Renew", urns, [credential], later, {})
+    assert {one["geni_expires"] for one in renewed} == {later}
+    v3.poa(federation, url, slice_name, "geni_stop", urns=[node.sliver_id for node in manifest.nodes])
+    wait_until(lambda: "geni_notready" in states())
+    v3.delete(federation, url, slice_name, urns)
 
 
 def test_version_3_of_get_version_is_answered(geni, server, federation):

@@ -67,7 +67,7 @@ class Two:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     home = tmp_path_factory.mktemp("two")
-    a = SimulatedServer(home / "a", authority="plc", trust__crl_minutes="0.01")
+    a = SimulatedServer(home / "a", authority="plc", settings={"trust.crl_minutes": 0.01})
     b = SimulatedServer(home / "b", authority="lab")
     # B was founded long ago: the certificate of its server has a week left.
     folder, long_ago = b.state / "authority", datetime.now(UTC) - SERVER_FOR + timedelta(days=7)

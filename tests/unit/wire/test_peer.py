@@ -35,7 +35,7 @@ class Tool:
         (folder / "chain.pem").write_text(self.gid.pem)
         (folder / "leaf.pem").write_text(self.gid.leaf_pem)
         self.folder, self.version = folder, version
-        self.server = ClientCertificateTLS(key=folder / "key.pem", chain=folder / "chain.pem")
+        self.server = ClientCertificateTLS((folder / "key.pem", folder / "chain.pem"))
         self.with_chain, self.alone = self.context("chain.pem"), self.context("leaf.pem")
 
     def context(self, name):

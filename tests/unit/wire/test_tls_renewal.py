@@ -76,7 +76,7 @@ def test_one_that_ends_with_the_root_is_not_made_anew_again_and_again(tmp_path):
 def test_new_connections_are_shown_the_new_certificate_without_a_restart(tmp_path):
     ours = authority()
     ours.certify_server(tmp_path, HOSTS, now=NOW)
-    tls = ClientCertificateTLS(key=tmp_path / "am.key", chain=tmp_path / "am.gid")
+    tls = ClientCertificateTLS((tmp_path / "am.key", tmp_path / "am.gid"))
     first = on_disk(tmp_path)
     assert shown_by(tls, tmp_path) == first
     assert tls.reload() is False
