@@ -4,6 +4,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from credentials.errors import BadCRL, BadGID
 from credentials.gid import GID
@@ -54,6 +55,35 @@ class CRL:
     def next_update(self) -> datetime | None:
         """When there will be a newer one, aware UTC, if it says."""
         return self._list.next_update_utc
+
+    @property
+    def last_update(self) -> datetime:
+        """When it was made, aware UTC."""
+        return self._list.last_update_utc
+
+    @property
+    def number(self) -> int | None:
+        """Its place among the lists of its authority (CRLNumber); None where it doesn't say."""
+        try:
+            return self._list.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        except x509.ExtensionNotFound:
+            return None
+
+    @property
+    def pem(self) -> str:
+        """As a file holds it."""
+        return self._list.public_bytes(Encoding.PEM).decode()
+
+    def is_older_than(self, other: "CRL") -> bool:
+        """Whether its authority made the other one later: it has a higher number, or the same one and a later date.
+
+        A list without a number is older than any that has one.
+        """
+        return self._age < other._age
+
+    @property
+    def _age(self) -> tuple[int, datetime]:
+        return (-1 if self.number is None else self.number, self.last_update)
 
     def is_of(self, authority: GID) -> bool:
         """Whether this authority signed it, with a key that may sign such lists."""

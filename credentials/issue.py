@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lxml import etree
 
@@ -81,6 +82,28 @@ class Issuer:
             hosts=hosts,
         )
         return GID((certificate, *self.gid.chain))
+
+    def issue_crl(self, revoked: Mapping[int, datetime], *, number: int, lifetime: timedelta, now: datetime) -> bytes:
+        """A list of the certificates that this authority has taken back (RFC 5280, section 5). PEM.
+
+        revoked: serial numbers, with the moment each was taken back
+        number:  higher than that of every list before it
+        """
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.gid.leaf.subject)
+            .last_update(now - _BACKDATED)
+            .next_update(now + lifetime)
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                critical=False,
+            )
+        )
+        for serial, at in revoked.items():
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def issue_credential(
         self, *, owner: GID, target: GID, privileges: Mapping[str, bool], expires_at: datetime

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import Resource
 
 from backends.protocol import Backend, Context
-from sfa_am.authority import Authority, Clearinghouse, Registry
+from sfa_am.authority import Authority, Clearinghouse, Registry, server_hosts
+from sfa_am.authority.revocation import Revocations
+from sfa_am.authority.revocation_lists import RevocationLists
 from sfa_am.authority.services import own_services
 from sfa_am.config import Config, ConfigError
+from sfa_am.errors import AMError
 from sfa_am.orchestration.backend_service import BackendService
 from sfa_am.orchestration.expiry import expire
 from sfa_am.slices.gate import Gate
@@ -32,12 +35,14 @@ from sfa_am.slices.identity import Identity
 from sfa_am.slices.policy import Policies, Policy
 from sfa_am.slices.service import AggregateService
 from sfa_am.store import Store, operations
+from sfa_am.wire import outgoing, revocation_page
 from sfa_am.wire.am_either import EitherVersion
 from sfa_am.wire.am_v2 import AggregateV2
 from sfa_am.wire.am_v3 import AggregateV3
 from sfa_am.wire.am_version import About
 from sfa_am.wire.arrival import Arrivals
 from sfa_am.wire.chapi import doors
+from sfa_am.wire.revocation_page import RevocationPage
 from sfa_am.wire.sfa_registry import RegistryDoor
 from sfa_am.wire.site import BoundedSite
 from sfa_am.wire.tls import ClientCertificateTLS
@@ -51,6 +56,9 @@ POLICIES = "sfa_am.policies"
 """Entry point group in which policies are found."""
 
 _EXPIRY_EVERY = 1.0
+_RENEWAL_EVERY = 3600.0
+"""Certificates and lists live for days: more often than daily, because a laptop sleeps."""
+_LOOK_FOR_LISTS_EVERY = 30.0
 _BACKLOG = 1024
 """Tools open several connections at once, each for one call."""
 
@@ -140,8 +148,18 @@ class Server(MultiService):
         ]
         for backend_service in self._backends:
             backend_service.setServiceParent(self)
+        self._authority = Authority.load(state / "authority")
+        self._revocations = Revocations(self.store, self._authority)
+        self._lists = RevocationLists(self.store, self._authority.issuer.gid)
+        self._folder = state / "authority"
+        self._own = outgoing.Own.of(state)
+        self._renew_certificate()
+        keys = [(self._folder / f"{name}.key", self._folder / f"{name}.gid") for name in ("am", "am-rsa")]
+        self._tls = ClientCertificateTLS(*keys)
         self._every(_EXPIRY_EVERY, self._expire)
-        self._open_doors(state)
+        self._every(_RENEWAL_EVERY, self._renew)
+        self._every(min(_LOOK_FOR_LISTS_EVERY, config.trust.crl_minutes * 60), self._fetch_lists, apart=True)
+        self._open_doors()
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Start the pool before the doors, which need it."""
@@ -168,22 +186,13 @@ class Server(MultiService):
         """Where the aggregate manager answers; each version of the API below it."""
         return f"https://{self._config.server.public_host}:{self._config.server.am_port}/am"
 
-    def _open_doors(self, state: Path) -> None:
-        config = self._config
-        authority = Authority.load(state / "authority")
+    def _open_doors(self) -> None:
+        config, authority, tls = self._config, self._authority, self._tls
         identity = Identity(config.aggregate.authority)
         gate = Gate(self.store)
         policies = load_policies(config)
         service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake, policies)
         registry = Registry(self.store, gate, authority, config.registry)
-        keys = state / "authority"
-        tls = ClientCertificateTLS(
-            *(
-                (keys / f"{name}.key", keys / f"{name}.gid")
-                for name in ("am", "am-rsa")
-                if (keys / f"{name}.gid").is_file()
-            )
-        )
 
         about = About(identity.manager, config.aggregate.title, {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"})
         v2: Any = AggregateV2(self._reactor, self._pool, service, about, now=self._now)
@@ -205,6 +214,8 @@ class Server(MultiService):
         registry_root: Any = Resource()
         registry_root.putChild(b"", registry_door)
         registry_root.putChild(b"RPC2", registry_door)
+        page: Any = RevocationPage(self._reactor, self._pool, self._revocations.current, now=self._now)
+        registry_root.putChild(revocation_page.PATH.encode(), page)
         base = f"https://{config.server.public_host}:{config.server.registry_port}"
         own = own_services(
             authority=authority.urn,
@@ -249,12 +260,16 @@ class Server(MultiService):
         adopted = endpoints.AdoptedStreamServerEndpoint(self._reactor, listening.detach(), family)
         StreamServerEndpointService(adopted, arrivals).setServiceParent(self)
 
-    def _every(self, seconds: float, work: Callable[[], None]) -> None:
-        """Run `work` in a thread, again and again; what it raises is logged and the next turn comes."""
+    def _every(self, seconds: float, work: Callable[[], None], *, apart: bool = False) -> None:
+        """Run `work` in a thread, again and again; what it raises is logged and the next turn comes.
+
+        apart: not in a thread that calls are waiting for, since it may take its time
+        """
 
         async def turn() -> None:
             try:
-                await threads.deferToThreadPool(self._reactor, self._pool, work)
+                pool = self._reactor.getThreadPool() if apart else self._pool
+                await threads.deferToThreadPool(self._reactor, pool, work)
             except Exception:
                 log.exception("a periodic task failed", task=work.__name__)
 
@@ -263,6 +278,30 @@ class Server(MultiService):
     def _expire(self) -> None:
         if expire(self.store, self._now()):
             self.wake()
+
+    def _renew_certificate(self) -> None:
+        if self._authority.renew_server(self._folder, server_hosts(self._config), now=self._now()):
+            log.info("the server's certificate was made anew")
+
+    def _renew(self) -> None:
+        """What ends by itself, made anew before it does."""
+        self._renew_certificate()
+        if self._tls.reload():
+            log.info("new connections are shown another certificate")
+        self._revocations.current(self._now())
+
+    def _fetch_lists(self) -> None:
+        """Ask for the revocation lists that are due; one that can't be had does not keep the others waiting."""
+        every = timedelta(minutes=self._config.trust.crl_minutes)
+        for url in self._lists.due(every=every, now=self._now()):
+            if not self.running:
+                return
+            try:
+                document = outgoing.get(url, own=self._own, roots=self._lists.roots())
+                self._lists.take(document, source=url, now=self._now())
+            except AMError as e:
+                log.warning("a revocation list could not be fetched", url=url, reason=str(e))
+                self._lists.note_failure(url, str(e), now=self._now())
 
 
 def _most_connections() -> int:

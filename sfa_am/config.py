@@ -161,6 +161,14 @@ class Registry(_Section):
     """Lifetime of a credential, in hours; never past the slice's end."""
 
 
+class Trust(_Section):
+    """How we keep up with the authorities that are trusted here."""
+
+    crl_minutes: Annotated[float, Field(gt=0)] = 60
+    """Revocation lists that have a URL are fetched again after so many minutes, sooner where they last shortly: so long
+    may somebody who was revoked elsewhere still be accepted here."""
+
+
 class Log(_Section):
     """What is written about the work, to standard error."""
 
@@ -197,6 +205,7 @@ class Config(BaseSettings):
     leases: Leases = Leases()
     limits: Limits = Limits()
     registry: Registry = Registry()
+    trust: Trust = Trust()
     log: Log = Log()
     quota: tuple[Quota, ...] = ()
     policy: tuple[Policy, ...] = ()
@@ -211,7 +220,7 @@ class Config(BaseSettings):
         return backends
 
 
-SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Log, Quota, Policy, Backend)
+SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Trust, Log, Quota, Policy, Backend)
 
 _REPEATED = (Quota, Policy, Backend)
 """Sections of which there may be several, or none."""

@@ -88,10 +88,11 @@ class Folder:
 
     def credential_file(self, hrn: str, kind: str) -> Path:
         """Where a credential about a user, slice or authority is kept."""
+        is_own = kind == "user" and hrn == self.user
         hrn = hrn.replace("/", "_")
         if self.has_sfa_names:
-            return self.path / (f"{hrn}.user.cred" if kind == "user" else f"{self.user}-{hrn}.{kind}.cred")
-        return self.cached("user.cred" if kind == "user" else f"{hrn}.{kind}.cred")
+            return self.path / (f"{hrn}.user.cred" if is_own else f"{self.user}-{hrn}.{kind}.cred")
+        return self.cached("user.cred" if is_own else f"{hrn}.{kind}.cred")
 
     @property
     def credential_files(self) -> list[Path]:

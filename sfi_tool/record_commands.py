@@ -268,7 +268,7 @@ def _told(record: dict[str, Any], verbose: bool) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    if key == "gid":
+    if key in ("gid", "geni_certificate"):
         return f"{str(value).count('BEGIN CERTIFICATE')} certificates (sfi gid prints yours)"
     if isinstance(value, list):
         return "\n".join(str(one)[:80] for one in value)

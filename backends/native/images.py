@@ -158,6 +158,7 @@ def _finish(rootfs: Path) -> None:
     for name, content in _FILES.items():
         path = rootfs / name
         path.parent.mkdir(exist_ok=True)
+        path.parent.chmod(0o755)
         path.write_text(content)
         path.chmod(_MODES.get(name, 0o644))
 

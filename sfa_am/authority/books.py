@@ -18,7 +18,7 @@ from sfa_am.authority.records import PI, Record, Wanted, check
 from sfa_am.authority.roles import DECIDES, Role
 from sfa_am.config import Registry as RegistrySettings
 from sfa_am.errors import AlreadyExists, BadArgs, NotFound, Refused
-from sfa_am.store import Store, authorities, events, nodes, registry
+from sfa_am.store import Store, authorities, events, nodes, registry, revocation
 from sfa_am.store.authorities import AuthorityRow
 from sfa_am.store.events import Event
 from sfa_am.store.nodes import NodeRow
@@ -106,7 +106,8 @@ class Books:
         if wanted.keys is None:
             raise BadArgs(f"{wanted.urn} needs a public key, RSA or ECDSA, for the certificate")
         identity = uuid.uuid4()
-        gid = self._member_gid(wanted.urn, read_ssh_public_key(wanted.keys[0]), wanted.email, identity, now)
+        key = read_ssh_public_key(wanted.keys[0])
+        gid = self.member_gid(tx, wanted.urn, key, email=wanted.email, identity=identity, now=now)
         member = Member(
             urn=wanted.urn, uuid=str(identity), email=wanted.email, gid=gid, keys=wanted.keys, created_at=now
         )
@@ -132,9 +133,10 @@ class Books:
             registry.change_member(tx, wanted.urn, email=email)
         if wanted.keys is not None:
             registry.set_keys(tx, wanted.urn, wanted.keys)
-            if wanted.keys[0] != member.keys[0] or self._is_old(member.gid, now):
+            if wanted.keys[0] != member.keys[0] or self._may_be_renewed(tx, member, now):
                 key = read_ssh_public_key(wanted.keys[0])
-                gid = self._member_gid(member.urn, key, email, uuid.UUID(member.uuid), now)
+                identity = uuid.UUID(member.uuid)
+                gid = self.member_gid(tx, member.urn, key, email=email, identity=identity, now=now)
                 registry.change_member(tx, wanted.urn, gid=gid)
 
     def appoint(self, tx: Connection, authority: URN, person: URN) -> None:
@@ -153,10 +155,25 @@ class Books:
             raise BadArgs(f"{authority.hrn} would have nobody left who decides over it")
         authorities.set_members(tx, authority, others)
 
-    def _member_gid(self, urn: URN, key: PublicKey, email: str, identity: uuid.UUID, now: datetime) -> str:
+    def member_gid(
+        self,
+        tx: Connection,
+        urn: URN,
+        key: PublicKey,
+        *,
+        email: str | None,
+        identity: uuid.UUID | None = None,
+        now: datetime,
+    ) -> str:
+        """A certificate that binds a name to a key, PEM; noted, so that it can be revoked later."""
         lifetime = timedelta(days=self._settings.user_days)
         gid = self._authority.issuer.issue_gid(urn, key, lifetime=lifetime, now=now, email=email, uuid=identity)
+        revocation.note_issued(tx, gid, now=now)
         return gid.pem
+
+    def _may_be_renewed(self, tx: Connection, member: Member, now: datetime) -> bool:
+        """Whether the same key gets a new certificate: one that was revoked does not come back by growing old."""
+        return self._is_old(member.gid, now) and not revocation.is_revoked(tx, GID.parse(member.gid))
 
     def _is_old(self, gid: str, now: datetime) -> bool:
         """Whether a member's certificate is in the last third of its life."""

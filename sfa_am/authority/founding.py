@@ -30,9 +30,8 @@ OPERATOR = "operator"
 def found(state: Path, config: Config, store: Store, *, now: datetime) -> Authority:
     """Make what is missing of an installation in `state`, whose settings are written already."""
     authority = Authority.found(state / "authority", config.aggregate.authority, now=now)
-    hosts = list(dict.fromkeys([config.server.public_host, "localhost", "127.0.0.1", "::1"]))
-    # Anew each time: the host may have another name by now, and no other step renews it. Clients trust the root.
-    authority.certify_server(state / "authority", hosts, now=now)
+    # Anew each time: the host may have another name by now. Clients trust the root.
+    authority.certify_server(state / "authority", server_hosts(config), now=now)
     gid = authority.issuer.gid
     with store.transaction() as tx:
         registry.put_authority(tx, authority.urn, gid.pem, now=now)
@@ -47,6 +46,11 @@ def found(state: Path, config: Config, store: Store, *, now: datetime) -> Author
         trust.put(tx, root)
     _equip_operator(state / "operator", authority, config, store, now=now)
     return authority
+
+
+def server_hosts(config: Config) -> list[str]:
+    """The names and addresses that the server's certificate is for."""
+    return list(dict.fromkeys([config.server.public_host, "localhost", "127.0.0.1", "::1"]))
 
 
 def _equip_operator(folder: Path, authority: Authority, config: Config, store: Store, *, now: datetime) -> None:

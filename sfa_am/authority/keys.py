@@ -43,6 +43,20 @@ class Authority:
             raise ValueError("the root certificate has no URN")
         return self.issuer.gid.urn
 
+    def renew_server(self, folder: Path, hosts: list[str], *, now: datetime) -> bool:
+        """Make the server's certificate anew when it is in the last third of its life. Returns whether it was."""
+        if not (folder / "am-rsa.gid").is_file():  # founded before there was one
+            self.certify_server(folder, hosts, now=now)
+            return True
+        held = GID.parse((folder / "am.gid").read_bytes())
+        is_old = held.not_after - now < (held.not_after - held.not_before) / 3
+        root_ends_at = self.issuer.gid.not_after
+        # One that ends with the root can't be made to last longer, and a root that has ended signs nothing.
+        if not is_old or held.not_after >= root_ends_at or root_ends_at <= now:
+            return False
+        self.certify_server(folder, hosts, now=now)
+        return True
+
     def certify_server(self, folder: Path, hosts: list[str], *, now: datetime) -> None:
         """Make the server's keys and their certificates for these host names; keys stay when they are there.
 

@@ -6,7 +6,7 @@ in it and below it, one about oneself lets one look around and fetch credentials
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,7 @@ from sfa_am.authority.roles import DECIDES
 from sfa_am.config import Registry as RegistrySettings
 from sfa_am.errors import BadArgs, Forbidden, NotFound, Unsupported
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store, authorities, nodes, registry, trust
+from sfa_am.store import Store, authorities, nodes, registry, revocation, trust
 from sfa_am.store.registry import Member
 
 SLICE_PRIVILEGES = {"refresh": True, "embed": True, "bind": True, "control": True, "info": True}
@@ -54,6 +54,11 @@ class Registry(Books):
         """
         with self._store.reading() as tx:
             member = _holder(tx, urn, caller)
+            if revocation.is_revoked(tx, GID.parse(member.gid)):
+                above = URN(urn.authority, "authority", "sa").hrn
+                raise Forbidden(
+                    f"the certificate of {urn} was revoked; whoever decides over {above} can register a new key"
+                )
         if self._is_old(member.gid, now):
             with self._store.transaction() as tx:
                 member = _holder(tx, urn, caller)  # again: somebody may have changed the key meanwhile
@@ -97,14 +102,12 @@ class Registry(Books):
         The record stays as it is. Needs a credential about the name itself or about an authority above it.
         """
         self._may_change(caller, documents, urn, "update", now)
-        with self._store.reading() as tx:
+        with self._store.transaction() as tx:
             record = self._found(tx, urn)
-        key = (certificate or GID.parse(record.gid)).public_key
-        if not isinstance(key, PublicKey):
-            raise BadArgs("cert binds a key that certificates are not made for here; RSA and ECDSA keys are")
-        lifetime = timedelta(days=self._settings.user_days)
-        gid = self._authority.issuer.issue_gid(urn, key, lifetime=lifetime, now=now, email=record.email or None)
-        return gid.pem
+            key = (certificate or GID.parse(record.gid)).public_key
+            if not isinstance(key, PublicKey):
+                raise BadArgs("cert binds a key that certificates are not made for here; RSA and ECDSA keys are")
+            return self.member_gid(tx, urn, key, email=record.email or None, now=now)
 
     # Records
 
@@ -233,7 +236,7 @@ class Registry(Books):
                 )
             except Forbidden as refusal:
                 refusals.append(refusal)
-        raise refusals[-1]
+        raise refusals[0]
 
     def _those_there(self, urns: Sequence[URN]) -> list[Record]:
         with self._store.reading() as tx:

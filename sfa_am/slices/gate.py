@@ -17,7 +17,6 @@ from credentials import (
     Authorization,
     CredentialError,
     CredentialRefused,
-    Root,
     SpeaksFor,
     Trust,
     Verifier,
@@ -31,7 +30,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _LOOK_AGAIN_AFTER = timedelta(seconds=1)
-"""How long a root that an operator's command removed may still be believed."""
+"""How long what an operator's command removed or revoked may still be believed."""
 
 _WITHOUT_OPTION = "a speaks-for credential counts only with the option geni_speaking_for, which names the user"
 
@@ -147,17 +146,13 @@ class Gate:
         return auth
 
     def _current(self, now: datetime) -> Verifier:
-        """The verifier for the roots of this moment; made anew when an operator changed them."""
+        """The verifier for the roots and revocation lists of this moment; made anew when these have changed."""
         with self._lock:
             if self._looked_at is None or not timedelta(0) <= now - self._looked_at < _LOOK_AGAIN_AFTER:
                 with self._store.reading() as tx:
                     version = trust.version(tx)
                     if version != self._version:
-                        roots = [
-                            Root(GID.parse(row.gid), names=row.names, legacy_sha1=row.legacy_sha1)
-                            for row in trust.everything(tx)
-                        ]
-                        self._verifier = Verifier(Trust(roots))
+                        self._verifier = Verifier(trust.whole(tx))
                         self._version = version
                 self._looked_at = now
             return self._verifier

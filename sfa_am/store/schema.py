@@ -183,6 +183,39 @@ trust_root = Table(
     Column("added_by", String(255), nullable=False),
 )
 
+# What was signed and what was taken back. Serial numbers are wider than any integer of a database: decimal digits.
+
+issued_certificate = Table(
+    "issued_certificate",
+    metadata,
+    Column("serial", String(50), primary_key=True),
+    Column("urn", String(255), nullable=False, index=True),  # folded
+    Column("ends_at", UtcTime, nullable=False, index=True),
+)
+
+revoked_certificate = Table(
+    "revoked_certificate",
+    metadata,
+    Column("serial", String(50), primary_key=True),
+    Column("urn", String(255), nullable=False, index=True),  # folded
+    Column("ends_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime, nullable=False),
+)
+
+# The newest list of each authority that is trusted, our own among them.
+revocation_list = Table(
+    "revocation_list",
+    metadata,
+    Column("issuer_fingerprint", String(64), primary_key=True),
+    Column("pem", Text, nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the text
+    Column("next_update", UtcTime),  # as the list says, if it does
+    Column("source", Text, nullable=False),  # a file, a URL, or nothing for our own
+    Column("fetched_at", UtcTime, nullable=False),
+    Column("tried_at", UtcTime, nullable=False),  # later than fetched_at when fetching it again has failed
+    Column("fault", Text, nullable=False, default=""),  # why it has
+)
+
 # What is promised at this aggregate.
 
 slice_ = Table(

@@ -1,4 +1,4 @@
-"""Trusted roots: which authorities' certificates we believe, and about which names."""
+"""Trusted roots: which authorities' certificates we believe, about which names, and what they have taken back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from credentials import GID, Root, Trust
+from sfa_am.store import revocation
 from sfa_am.store.schema import trust_root
 
 
@@ -52,6 +54,13 @@ def everything(tx: Connection) -> Sequence[RootRow]:
     return tuple(RootRow(**{**row, "names": tuple(row["names"])}) for row in rows)
 
 
+def whole(tx: Connection) -> Trust:
+    """The roots and the revocation lists, as the checks of credentials want them."""
+    roots = [Root(GID.parse(row.gid), names=row.names, legacy_sha1=row.legacy_sha1) for row in everything(tx)]
+    return Trust(roots, crls=[row.crl for row in revocation.lists(tx)])
+
+
 def version(tx: Connection) -> tuple[object, ...]:
-    """A value that changes whenever the roots do."""
-    return tuple(tx.execute(select(func.count(), func.max(trust_root.c.added_at))).one())
+    """A value that changes whenever the roots or the revocation lists do."""
+    roots = tx.execute(select(func.count(), func.max(trust_root.c.added_at))).one()
+    return (*roots, *revocation.version(tx))

@@ -7,6 +7,7 @@ registry must talk to people who come with a self-signed certificate to fetch th
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -31,22 +32,43 @@ class ClientCertificateTLS:
 
         The client's abilities choose; where it has a choice, elliptic curves are cheaper for us.
         """
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        for key, chain in identities:
-            context.use_certificate_chain_file(str(chain))
-            context.use_privatekey_file(str(key))
-            context.check_privatekey()
-        context.set_options(SSL.OP_NO_COMPRESSION | _OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any_certificate)
-        # Resuming a session with a client certificate needs an id, and one that no other server shares.
-        context.set_session_id(secrets.token_bytes(16))
-        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
-        self._context = context
+        self._identities = identities
+        self._shown = self._on_disk()
+        self._context = _context(identities)
+
+    def reload(self) -> bool:
+        """Show the certificates that are in the files now to connections from here on. Returns whether they changed.
+
+        Sessions of before are not resumed: clients make a full handshake once. Safe to call from any thread.
+        """
+        shown = self._on_disk()
+        if shown == self._shown:
+            return False
+        self._context = _context(self._identities)
+        self._shown = shown
+        return True
+
+    def _on_disk(self) -> list[bytes]:
+        return [chain.read_bytes() for _, chain in self._identities]
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802 - Twisted's name
         """A new connection for Twisted's TLS protocol."""
         return SSL.Connection(self._context, None)
+
+
+def _context(identities: Sequence[tuple[Path, Path]]) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    for key, chain in identities:
+        context.use_certificate_chain_file(str(chain))
+        context.use_privatekey_file(str(key))
+        context.check_privatekey()
+    context.set_options(SSL.OP_NO_COMPRESSION | _OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any_certificate)
+    # Resuming a session with a client certificate needs an id, and one that no other server shares.
+    context.set_session_id(secrets.token_bytes(16))
+    context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+    return context
 
 
 def _any_certificate(*_: object) -> bool:

@@ -126,6 +126,25 @@ def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:
     Document type declarations are refused: XML-RPC has no use for them, and they are how small documents grow large.
     So are elements without end, and deep ones: each costs a hundred times the bytes it was sent in.
     """
+    try:
+        reader, sent = _read(body)
+    except Fault as e:
+        raise Malformed("a fault") from e
+    name = reader.getmethodname()
+    if name is None:
+        raise Malformed("no methodName")
+    return name, sent
+
+
+def unmarshal_answer(body: bytes) -> object:
+    """What an XML-RPC call returned. Raises Malformed, and Fault where the answer is one."""
+    reader, values = _read(body)
+    if reader.getmethodname() is not None or len(values) != 1:
+        raise Malformed("not an answer with one value")
+    return values[0]
+
+
+def _read(body: bytes) -> tuple[Any, tuple[object, ...]]:
     reader: Any = Unmarshaller()
     reader.xml(None, None)  # expat hands over text that is decoded already
     left, depth = MOST_ELEMENTS, 0
@@ -151,15 +170,11 @@ def unmarshal(body: bytes) -> tuple[str, tuple[object, ...]]:
     parser.buffer_text = True
     try:
         parser.Parse(body, True)
-        sent = reader.close()
-    except Malformed:
+        return reader, reader.close()
+    except (Malformed, Fault):
         raise
     except Exception as e:  # the standard library's unmarshaller raises whatever its conversions do
         raise Malformed(f"{(str(e) or type(e).__name__):.200}") from e
-    name = reader.getmethodname()
-    if name is None:
-        raise Malformed("no methodName")
-    return name, sent
 
 
 def _refuse_doctype(*_: object) -> None:

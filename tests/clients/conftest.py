@@ -42,8 +42,9 @@ class User:
         return done.stderr
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def private_files():
+    """As the program does: keys and credentials are written."""
     before = os.umask(0o077)
     yield
     os.umask(before)

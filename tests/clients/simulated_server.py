@@ -37,6 +37,7 @@ class SimulatedServer:
         self,
         home: Path,
         *,
+        authority: str = "plc",
         capacity: int = 20,
         offers: int = 1,
         delay: float = 0.0,
@@ -55,7 +56,7 @@ class SimulatedServer:
         self.environment = {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"}
         values = {"server.am_port": self.am_port, "server.registry_port": self.registry_port, **(settings or {})}
         changes = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
-        self._run("sfa_am", "--state", self.state, "init", "--authority", "plc", *changes)
+        self._run("sfa_am", "--state", self.state, "init", "--authority", authority, *changes)
         settings_file = self.state / "sfa-am.toml"
         text = settings_file.read_text().replace('plugin = "native"', 'plugin = "simulated"')
         settings_file.write_text(
@@ -84,6 +85,17 @@ class SimulatedServer:
     @property
     def operator(self) -> Path:
         return self.state / "operator"
+
+    def sfa_am(self, *arguments: str | Path) -> str:
+        """What it printed; it must have succeeded."""
+        return self._run("sfa_am", "--state", self.state, *arguments)
+
+    def sfa_am_refuses(self, *arguments: str | Path) -> str:
+        """What it said against it."""
+        done = self._try("sfa_am", "--state", self.state, *arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
 
     def sfi(self, *arguments: str | Path, folder: Path | None = None) -> str:
         """What it printed; it must have succeeded."""
@@ -119,7 +131,12 @@ class SimulatedServer:
         return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     def _run(self, package: str, *arguments: str | Path) -> str:
-        done = subprocess.run(
+        done = self._try(package, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _try(self, package: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             self._command(package, *arguments),
             capture_output=True,
             text=True,
@@ -127,8 +144,6 @@ class SimulatedServer:
             env=self.environment,
             timeout=60,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     @staticmethod
     def _command(package: str, *arguments: str | Path) -> list[str]:

@@ -176,6 +176,16 @@ def test_accounts_change_on_a_machine_that_runs(backend, machine, shell, ssh_key
     assert run_over_ssh(ssh_key, first.logins[0], "true").returncode != 0
 
 
+def test_whatever_the_mask_of_the_server_is(backend, machine, shell):
+    """Operators of hardened hosts have one that lets nobody else read what they make."""
+    before = os.umask(0o077)
+    try:
+        a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    finally:
+        os.umask(before)
+    assert shell(a, "hostname") == "one\n"
+
+
 def test_a_machine_that_ends_by_itself_is_reported(backend, machine, shell, host):
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
     shell(a, "sudo kill -USR1 1", check=False)

@@ -57,7 +57,9 @@ class Disk:
     def mount(self, image: Path) -> None:
         """Put the layers together; nothing happens when they are."""
         for directory in (self._folder / "work", self._lower, self._rootfs):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+            if not directory.is_dir():
+                directory.mkdir(parents=True)
+                directory.chmod(0o711)  # whatever our own mask is: the machine's root walks here
         mounted = mounts_below(self._lower.parent)
         if self._lower not in mounted:
             self._ids.mount(image, self._lower, self._slot)
@@ -88,7 +90,8 @@ class Layer:
         self._folder = folder
         self._final = final
         self._base = base
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever our own mask is: it becomes the machine's root directory
         os.chown(folder, base, base)
 
     def directory(self, path: str, mode: int = 0o755, owner: int = 0) -> None:

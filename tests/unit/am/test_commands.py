@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import NOW
 
-from credentials import GID
+from credentials import CRL, GID
 from sfa_am.cli import main
 from sfa_am.errors import Forbidden
 from sfa_am.slices.gate import Gate
@@ -88,3 +88,38 @@ def test_roles_are_changed_and_strangers_are_not_known(run):
     run("user", "role", "example.operator", "user", code=1)  # nobody would be left
     assert "lead of example" in run("user", "list")
     assert "not registered" in run("user", "role", "example.nobody", "pi", code=1)
+
+
+def test_a_member_is_revoked_by_name_and_our_list_says_so(run):
+    run("init")
+    before = CRL.parse(run("authority", "crl").encode())
+    assert "Revoked 1 certificate of example.operator." in run("user", "revoke", "example.operator")
+    assert "were revoked before" in run("user", "revoke", "example.operator")
+    after = CRL.parse(run("authority", "crl").encode())
+    assert (len(before), len(after)) == (0, 1)
+    assert before.is_older_than(after)
+    assert "see `sfa-am user list`" in run("user", "revoke", "example.nobody", code=1)
+
+
+def test_lists_are_held_shown_and_let_go_of(run, tmp_path, stranger):
+    run("init")
+    certificate, listed = tmp_path / "root.pem", tmp_path / "list.pem"
+    certificate.write_text(stranger.root.pem)
+    serial = stranger.alice.gid.leaf.serial_number
+    listed.write_bytes(stranger.issuer.issue_crl({serial: NOW}, number=9, lifetime=timedelta(days=1), now=NOW))
+    assert "no root trusted here" in run("trust", "crl", "add", str(listed), code=1)
+    run("trust", "add", str(certificate), "--yes")
+    said = run("trust", "crl", "add", str(listed))
+    assert "Held from now on: 1 revoked, until 2026-06-02." in said
+    assert stranger.root.fingerprint[:16] in run("trust", "crl", "list")
+    (gid := tmp_path / "alice.gid").write_text(stranger.alice.gid.pem)
+    assert "revoked" in run("credential", "inspect", str(gid), "--at", "2026-06-01T13:00:00Z", code=1)
+    assert "what it revokes (1) is accepted" in run("trust", "crl", "remove", stranger.root.fingerprint[:10])
+    run("credential", "inspect", str(gid), "--at", "2026-06-01T13:00:00Z")
+    assert "can't be read" in run("trust", "crl", "add", str(tmp_path / "none.pem"), code=1)
+
+
+def test_urls_that_can_not_be_called_are_refused_in_a_sentence(run):
+    run("init")
+    assert "is not a URL that can be called" in run("trust", "fetch", "am.example.org", code=1)
+    assert "over TLS" in run("federate", "http://am.example.org/", code=1)

@@ -186,3 +186,26 @@ def test_lists_that_cover_a_part_only_are_not_read(fed, extension, critical, is_
 def test_what_is_no_list_is_refused_as_such(noise):
     with pytest.raises(BadCRL, match="can't be read"):
         CRL.parse(noise)
+
+
+def test_what_an_authority_issues_is_read_as_its_own(fed):
+    document = fed.issuer.issue_crl({fed.alice.gid.leaf.serial_number: NOW - DAY}, number=7, lifetime=DAY, now=NOW)
+    made = CRL.parse(document)
+    assert (made.number, made.next_update, made.is_of(fed.root)) == (7, NOW + DAY, True)
+    assert NOW - timedelta(hours=1) < made.last_update < NOW  # clocks differ
+    assert "was revoked 2026-05-31T12:00:00Z" in refused(trust(fed, made), fed.alice.gid)
+    assert trust(fed, made).check_gid(fed.bob.gid, now=NOW)
+    assert CRL.parse(made.pem.encode()).pem.encode() == document
+
+
+def test_a_list_is_older_by_its_number_and_then_by_its_date(fed):
+    def made(number, now=NOW):
+        return CRL.parse(fed.issuer.issue_crl({}, number=number, lifetime=DAY, now=now))
+
+    unnumbered = crl(fed.issuer)
+    assert unnumbered.number is None
+    assert made(1, NOW + DAY).is_older_than(made(2))
+    assert made(1, NOW - DAY).is_older_than(made(1))
+    assert unnumbered.is_older_than(made(0, NOW - 9 * DAY))
+    assert not made(2).is_older_than(made(1, NOW + DAY))
+    assert not made(1).is_older_than(made(1))

@@ -195,3 +195,12 @@ def test_where_one_stands_is_the_folder_if_it_has_settings(tmp_path, monkeypatch
 )
 def test_tls_is_spoken_whatever_the_address_says(written):
     assert over_tls(written) == "https://h:12345/"
+
+
+@pytest.mark.parametrize("is_sfawraps", [False, True])
+def test_credentials_about_others_are_kept_apart_from_ones_own(home, is_sfawraps):
+    if is_sfawraps:
+        (home / "sfi.toml").unlink()
+        (home / "sfi_config").write_text("SFI_USER=plc.alice\nSFI_REGISTRY=r\nSFI_SM=a\n")
+    mine = Folder.open(home)
+    assert mine.credential_file(mine.user, "user") != mine.credential_file(f"{mine.authority}.somebody", "user")
