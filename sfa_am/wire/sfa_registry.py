@@ -116,7 +116,7 @@ class RegistryDoor(Door):
 
         def call() -> list[dict[str, Any]]:
             names, creds, options = arguments.expect("Resolve", sent, ("xrns", "creds", "options"), optional=1)
-            details = arguments.flag(arguments.options(options or {}), "details")
+            details = arguments.flag(arguments.options({} if options is None else options), "details")
             records = self._registry.resolve(caller.gid, _documents(creds), _names(names), now=self._now())
             return [_record(record, details) for record in records]
 
@@ -128,7 +128,9 @@ class RegistryDoor(Door):
         def call() -> list[dict[str, Any]]:
             name, creds, options = arguments.expect("List", sent, ("xrn", "creds", "options"), optional=1)
             written = arguments.text(name, "xrn")
-            recursive = written.endswith("*") or arguments.flag(arguments.options(options or {}), "recursive")
+            recursive = written.endswith("*") or arguments.flag(
+                arguments.options({} if options is None else options), "recursive"
+            )
             urn = _urn(written.rstrip("*").rstrip("."), "authority")
             records = self._registry.list_records(
                 caller.gid, _documents(creds), urn, recursive=recursive, now=self._now()

@@ -162,8 +162,8 @@ def test_a_slice_that_expired_at_the_registry_hides_no_other(operator, alice, ne
     new_slice("good")
     new_slice("gone")
     alice("create", "good", request_file)
-    operator("slice", "renew", "gone", "--days", str(1 / 86400))
-    time.sleep(1.2)
+    operator("slice", "renew", "gone", "--days", str(3 / 86400))
+    time.sleep(3.2)
     told = {one["hrn"]: one for one in alice.json("slices")}
     assert len(told["plc.good"]["slivers"]) == 3
     assert "expired" in told["plc.gone"]["error"]
