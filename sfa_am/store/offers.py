@@ -163,10 +163,12 @@ def release(tx: Connection, ids: Iterable[SliverId]) -> None:
     """Give back what these slivers hold; nothing held is no error."""
     offers_changed(tx)
     for some in in_portions(ids):
-        held = tx.execute(_HELD, {"ids": some}).all()
-        for backend, offer_name, resource, amount in held:
-            where = {"of_backend": backend, "of_offer": offer_name, "of_resource": resource}
-            tx.execute(_GIVE_BACK, {**where, "less": amount})
+        held = [
+            {"of_backend": backend, "of_offer": offer_name, "of_resource": resource, "less": amount}
+            for backend, offer_name, resource, amount in tx.execute(_HELD, {"ids": some})
+        ]
+        if held:
+            tx.execute(_GIVE_BACK, held)
         tx.execute(_UNCLAIM, {"ids": some})
 
 
