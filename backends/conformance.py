@@ -134,6 +134,14 @@ class Conformance:
         observation = until_settled(backend, replace(self.machine(), generation=2))
         assert (observation.seen, observation.generation) == (Seen.STOPPED, 3)
 
+    def test_a_console_is_text_and_that_of_nothing_is_empty(self, backend: Backend) -> None:
+        """Whatever was written to it; nothing of what is underneath."""
+        assert backend.console(SliverId("nothing")) == ""
+        until_settled(backend, self.machine())
+        written = backend.console(self.machine().sliver)
+        assert isinstance(written, str)
+        assert not any(word in written for word in UNDERNEATH if word not in ("/run/", "/sys/", "/var/"))
+
     def test_a_machine_is_stopped_and_started(self, backend: Backend) -> None:
         """`running` is a level, not an event."""
         until_settled(backend, self.machine())

@@ -242,5 +242,11 @@ class Backend(Protocol):
     def observe(self) -> Iterable[Observation]:
         """Everything here that is ours, in one sweep. Raises Unavailable."""
 
+    def console(self, sliver: SliverId) -> str:
+        """What a machine has lately written to its console, the newest last; empty when it has not, or is not there.
+
+        Raises Unavailable.
+        """
+
     def limits(self) -> Mapping[str, int]:
         """How many calls at once this backend takes, by kind of work: "converge", "remove"."""

@@ -112,6 +112,15 @@ class SimulatedBackend:
         with self._lock:
             return [self._seen(thing) for thing in self.things.values()]
 
+    def console(self, sliver: SliverId) -> str:
+        """A line for each start."""
+        self._work()
+        with self._lock:
+            thing = self.things.get(sliver)
+        if thing is None or not isinstance(thing.spec.shape, Machine):
+            return ""
+        return "".join(f"{thing.spec.shape.hostname}: start {n}\n" for n in range(1, thing.starts + 1))
+
     def limits(self) -> Mapping[str, int]:
         """Many."""
         return {"converge": 8, "remove": 8}

@@ -20,13 +20,13 @@ from twisted.internet.defer import Deferred
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
 
-from backends.protocol import Backend, Context
+from backends.protocol import Backend, Context, SliverId
 from sfa_am.authority import Authority, Clearinghouse, Registry, server_hosts
 from sfa_am.authority.revocation import Revocations
 from sfa_am.authority.revocation_lists import RevocationLists
 from sfa_am.authority.services import own_services
 from sfa_am.config import Config, ConfigError
-from sfa_am.errors import AMError
+from sfa_am.errors import AMError, Unavailable
 from sfa_am.orchestration.backend_service import BackendService
 from sfa_am.orchestration.expiry import expire
 from sfa_am.slices.gate import Gate
@@ -137,8 +137,8 @@ class Server(MultiService):
                 log.info("taking up what an earlier run left", operations=abandoned)
         self._pool = ThreadPool(minthreads=1, maxthreads=config.server.threads, name="calls")
         made = load_backends(config, state) if "aggregate" in config.server.doors else {}
-        self._backends = [BackendService(name, backend, self.store, now) for name, backend in made.items()]
-        for backend_service in self._backends:
+        self._backends = {name: BackendService(name, backend, self.store, now) for name, backend in made.items()}
+        for backend_service in self._backends.values():
             backend_service.setServiceParent(self)
         self._authority = Authority.load(state / "authority")
         self._revocations = Revocations(self.store, self._authority)
@@ -170,8 +170,13 @@ class Server(MultiService):
 
     def wake(self) -> None:
         """There may be work for the backends."""
-        for backend_service in self._backends:
+        for backend_service in self._backends.values():
             backend_service.wake()
+
+    def _console(self, backend: str, sliver: SliverId) -> str:
+        if backend not in self._backends:
+            raise Unavailable("the console can't be read: what made this sliver is not in the settings any more")
+        return self._backends[backend].console(sliver)
 
     @property
     def am_url(self) -> str:
@@ -189,7 +194,9 @@ class Server(MultiService):
         config = self._config
         identity = Identity(config.aggregate.authority)
         policies = load_policies(config)
-        service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake, policies)
+        service = AggregateService(
+            self.store, gate, identity, config.leases, config.limits, self.wake, policies, self._console
+        )
         urls = {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"}
         about = About(identity.manager, config.aggregate.title, urls)
         return addresses.of_aggregate(self._reactor, self._pool, service, about, now=self._now)

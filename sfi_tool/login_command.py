@@ -1,9 +1,11 @@
-"""The command that logs in."""
+"""The commands that reach a machine: logging in, and looking at its console when that fails."""
 
 import os
 
 import click
 
+from sfi_tool import output
+from sfi_tool.errors import printable
 from sfi_tool.identity import Session
 from sfi_tool.invocation import pass_session
 from sfi_tool.options import slice_argument
@@ -52,4 +54,20 @@ def ssh(session: Session, slice_name: str, node: str, command: tuple[str, ...]) 
     os.execvp("ssh", arguments)  # noqa: S606 - no shell is wanted
 
 
-COMMANDS: tuple[click.Command, ...] = (ssh,)
+@click.command()
+@slice_argument
+@click.argument("node")
+@output.json_option
+@pass_session
+def console(session: Session, slice_name: str, node: str, as_json: bool) -> None:
+    """Print what NODE has lately written to its console, for when one can't log in."""
+    it = Slice(session, slice_name)
+    states = session.am.act(it.urn, it.urns_of([node]), [it.credential], "sfa_console_log", {})
+    if as_json:
+        output.print_json(states)
+        return
+    for state in states:
+        click.echo(printable(state.get("sfa_console_log", "")), nl=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (ssh, console)

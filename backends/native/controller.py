@@ -176,6 +176,13 @@ class NativeBackend:
         """All machines and links of this backend."""
         return [self._observed(record) for record in self._journal.everything().values()]
 
+    def console(self, sliver: SliverId) -> str:
+        """What a machine has written to its console; a link has none."""
+        record = self._journal.get(sliver)
+        if record is None or not isinstance(record.spec.shape, Machine):
+            return ""
+        return self._running_machines().console(record)
+
     # Inside
 
     def _open(self, spec: SliverSpec) -> Record:

@@ -9,7 +9,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from backends.protocol import Backend, Observation, SliverSpec, Unavailable
+from backends.protocol import Backend, BackendError, Observation, SliverId, SliverSpec, Unavailable
+from sfa_am import errors
 from sfa_am.orchestration.dispatcher import Dispatcher
 from sfa_am.orchestration.sweep import report, sweep
 from sfa_am.slices.states import Allocation
@@ -39,6 +40,13 @@ class BackendService(Service):
     def wake(self) -> None:
         """There may be operations to work off."""
         self._dispatcher.wake()
+
+    def console(self, sliver: SliverId) -> str:
+        """What a machine has written to its console. Raises the aggregate's Unavailable."""
+        try:
+            return self._backend.console(sliver)
+        except BackendError as e:
+            raise errors.Unavailable(f"the console can't be read now: {e}") from e
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Bring the backend up, then sweep and work."""

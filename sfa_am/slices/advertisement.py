@@ -22,7 +22,7 @@ from rspec import (
 )
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.replies import packed
-from sfa_am.slices.states import ACTIONS, LEADS_TO, Action, Operational
+from sfa_am.slices.states import ACTIONS, CONSOLE_LOG, LEADS_TO, Action, Operational
 from sfa_am.store import Store, offers
 from sfa_am.store.offers import Stock
 
@@ -137,10 +137,13 @@ def _states(kinds: tuple[str, ...], identity: Identity) -> OpStates:
             OpState(
                 name=state.value,
                 description=description,
-                actions=tuple(
-                    OpAction(name=action.value, next=LEADS_TO[action].value)
-                    for action in Action
-                    if state in ACTIONS[action]
+                actions=(
+                    *(
+                        OpAction(name=action.value, next=LEADS_TO[action].value)
+                        for action in Action
+                        if state in ACTIONS[action]
+                    ),
+                    OpAction(name=CONSOLE_LOG, next=state.value),
                 ),
                 waits=tuple(OpWait(type=kind, next=to.value) for kind, to in _WAITS.get(state, ())),
             )

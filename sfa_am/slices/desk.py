@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from backends.protocol import SliverId
 from credentials import GID, URN, Authorization
 from sfa_am.config import Leases, Limits
 from sfa_am.errors import AMError
@@ -39,6 +40,10 @@ class Presented:
     speaking_for: URN | None = None
 
 
+def _no_console(backend: str, sliver: SliverId) -> str:
+    return ""
+
+
 class Desk:
     """The ground that the calls stand on. Every method may run in any thread."""
 
@@ -51,14 +56,19 @@ class Desk:
         limits: Limits,
         wake: Callable[[], None],
         policies: Policies | None = None,
+        console: Callable[[str, SliverId], str] = _no_console,
     ) -> None:
-        """wake: called after a commit that leaves work to do; may be called from any thread, and may be lost."""
+        """wake: called after a commit that leaves work to do; may be called from any thread, and may be lost.
+
+        console: what a machine of a backend has written to its console, by the backend's name; raises Unavailable
+        """
         self._store = store
         self._gate = gate
         self._identity = identity
         self._leases = leases
         self._limits = limits
         self._policies = policies or Policies()
+        self._console = console
         self._wake = wake
 
     def _admit(self, who: Presented, urns: Sequence[str], operation: str, now: datetime) -> tuple[Named, Authorization]:

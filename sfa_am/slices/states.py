@@ -144,6 +144,10 @@ ACTIONS: dict[Action, frozenset[Operational]] = {
 """In which operational states an action may be asked for."""
 
 
+CONSOLE_LOG = "sfa_console_log"
+"""An action that looks and changes nothing, so it has no place among the others: possible once a machine is made."""
+
+
 LEADS_TO: dict[Action, Operational] = {
     Action.START: Operational.CONFIGURING,
     Action.STOP: Operational.STOPPING,

@@ -10,8 +10,8 @@ from sfa_am.slices import lease, logins
 from sfa_am.slices.change import waiting
 from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers, gone, keep_after_all
 from sfa_am.slices.replies import SliverState, operational_of
-from sfa_am.slices.selection import Named, require_running_slice, select
-from sfa_am.slices.states import Action, Allocation, Call, Operational, admit_action, after
+from sfa_am.slices.selection import Named, require_running_slice, require_some, select
+from sfa_am.slices.states import CONSOLE_LOG, Action, Allocation, Call, Operational, admit_action, after
 from sfa_am.store import slivers
 from sfa_am.store.slivers import SliverRow, SliverUser
 
@@ -81,6 +81,25 @@ class Tending(Desk):
         self._wake()
         return self._states(rows, attempt.errors)
 
+    def console(
+        self, who: Presented, urns: Sequence[str], *, best_effort: bool, now: datetime
+    ) -> Sequence[tuple[SliverState, str]]:
+        """What machines have lately written to their consoles. Changes nothing, and is for who may change them all the
+        same: a console may show secrets.
+
+        Raises Unsupported for links and for what is not made yet, Unavailable when a backend can't be asked.
+        """
+        named, auth = self._admit(who, urns, "createsliver", now)
+        with self._store.reading() as tx:
+            selected = select(tx, named, auth.target, self._identity)
+        require_some(selected, auth.target)
+        if selected.whole:
+            selected = replace(selected, slivers=tuple(s for s in selected.slivers if s.kind == "node"))
+        attempt = Attempt(selected.slivers, best_effort)
+        written = {row.id: self._console(row.backend, row.id) for row in attempt.each(_admit_console)}
+        states = self._states(selected.slivers, attempt.errors)
+        return [(state, written.get(row.id, "")) for row, state in zip(selected.slivers, states, strict=True)]
+
     def delete(self, who: Presented, urns: Sequence[str], *, best_effort: bool, now: datetime) -> Sequence[SliverState]:
         """End slivers. They are out of sight at once; what they hold is free when their removal is confirmed."""
         named, auth = self._admit(who, urns, "deletesliver", now)
@@ -133,8 +152,15 @@ def _action(name: str) -> Action:
     try:
         return Action(name)
     except ValueError:
-        known = ", ".join(action.value for action in Action)
+        known = ", ".join([*(action.value for action in Action), CONSOLE_LOG])
         raise Unsupported(f"action {name!r:.100} is not known here; known are: {known}") from None
+
+
+def _admit_console(row: SliverRow) -> None:
+    if row.kind != "node":
+        raise Unsupported(f"{row.client_id!r} is a link, which has no console")
+    if not Allocation(row.allocation).is_made:
+        raise Unsupported(f"{row.client_id!r} is only allocated, so it has no console yet; Provision it first")
 
 
 def _admit_action(action: Action, row: SliverRow) -> None:

@@ -56,4 +56,5 @@ def _tree(children: dict[bytes, Any]) -> Any:
     root: Any = Resource()
     for path, child in children.items():
         root.putChild(path, child)
+    root.render_POST = children[b""].render_POST  # the same without a slash at the end
     return root

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from sfa_am.errors import BadArgs
 from sfa_am.slices.lease import wire_time
 from sfa_am.slices.replies import Described, SliverState, packed
+from sfa_am.slices.states import CONSOLE_LOG
 from sfa_am.wire import arguments
 from sfa_am.wire.am_answers import AggregateDoor, Call, Triple, slice_urn, who
 from sfa_am.wire.xmlrpc import Caller
@@ -154,6 +155,11 @@ class AggregateV3(AggregateDoor):
             (presented, given), named = who(caller, creds, opts), arguments.texts(urns, "urns")
             action, users, now = arguments.text(what, "action"), arguments.users(given), self._now()
             best_effort = arguments.flag(given, "geni_best_effort")
+            if action == CONSOLE_LOG:
+                return lambda: [
+                    {**_sliver(state, True), CONSOLE_LOG: arguments.printable(written)}
+                    for state, written in self._service.console(presented, named, best_effort=best_effort, now=now)
+                ]
             return lambda: _slivers(
                 self._service.act(presented, named, action, users=users, best_effort=best_effort, now=now)
             )

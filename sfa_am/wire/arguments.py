@@ -171,6 +171,11 @@ def rspec_version(given: Mapping[str, Any]) -> None:
         raise BadVersion(f"RSpec {kind!r:.30} version {version!r:.30} is not written here; GENI version 3 is")
 
 
+def printable(written: str) -> str:
+    """Text as XML can carry it: of control characters only tabs and new lines are left."""
+    return "".join(c if c.isprintable() or c in "\t\n" else "?" for c in written.replace("\r\n", "\n"))
+
+
 def _kind(value: object) -> str:
     names = {dict: "a struct", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")

@@ -272,3 +272,12 @@ def test_a_slice_that_runs_is_modified(alice, new_slice, tmp_path):
     too_many = [f"n{number}" for number in range(50)]
     assert "sfi explain --last" in alice.refused("modify", "grows", request("a", "c", *too_many))
     assert "room" in alice("explain", "--last")
+
+
+def test_a_console_is_shown(alice, new_slice, request_file):
+    new_slice("boots")
+    alice("create", "boots", request_file)
+    assert alice("console", "boots", "left") == "left: start 1\n"
+    (state,) = alice.json("console", "boots", "left")
+    assert state["sfa_console_log"] == "left: start 1\n"
+    assert "has no nobody here" in alice.refused("console", "boots", "nobody")

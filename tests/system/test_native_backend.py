@@ -186,6 +186,23 @@ def test_whatever_the_mask_of_the_server_is(backend, machine, shell):
     assert shell(a, "hostname") == "one\n"
 
 
+def test_what_is_written_to_the_console_is_kept_within_bounds(backend, machine, shell):
+    a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
+    shell(a, "echo hello there | sudo tee /dev/console")
+    deadline = time.monotonic() + 10
+    while "hello there" not in backend.console(a.sliver):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    flood = r"head -c 3000000 /dev/zero | tr '\0' x"
+    shell(a, f"({flood}; echo last words) | sudo tee /dev/console > /dev/null")
+    while "last words" not in backend.console(a.sliver):
+        assert time.monotonic() < deadline + 10
+        time.sleep(0.05)
+    assert len(backend.console(a.sliver)) <= 64 * 1024
+    logs = list(Path("/run/sfa-am").glob("*/*/console.log*"))
+    assert sum(log.stat().st_size for log in logs) <= 256 * 1024
+
+
 def test_a_machine_that_ends_by_itself_is_reported(backend, machine, shell, host):
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
     shell(a, "sudo kill -USR1 1", check=False)

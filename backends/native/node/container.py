@@ -5,6 +5,7 @@ from this process: what stays behind to watch a container would otherwise be a c
 """
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ class Plug:
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     gateway: IPv4Address | None = None
+
+
+CONSOLE_LOG = "console.log"
+"""In the container's own folder."""
+
+_MOST_OF_A_CONSOLE = 64 * 1024
 
 
 class Container:
@@ -70,6 +77,20 @@ class Container:
             how = [f"--timeout={_GRACE}"] if gracefully else ["--kill"]
             self._run("lxc-stop", *how, timeout=_STOP_TIMEOUT)
 
+    def console(self) -> str:
+        """What it has written to its console since it was started, or the newest part of it."""
+        try:
+            with self._console_log.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - _MOST_OF_A_CONSOLE))
+                return file.read(_MOST_OF_A_CONSOLE).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    @property
+    def _console_log(self) -> Path:
+        return self._folder / self._name / CONSOLE_LOG
+
     def run(self, script: str) -> None:
         """Run a shell script in it, as its root. Raises BackendError."""
         command = ["--clear-env", "--set-var=PATH=/usr/sbin:/usr/bin:/sbin:/bin", "--", "/bin/sh", "-s"]
@@ -89,8 +110,8 @@ class Container:
             raise problem
 
 
-def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug], processes: int) -> str:
-    """The container's settings for a machine. The same machine gives the same text."""
+def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug], processes: int, console: Path) -> str:
+    """The container's settings for a machine. The same machine gives the same text. console: file it is logged to."""
     lines = [
         f"lxc.uts.name = {machine.hostname}",
         f"lxc.rootfs.path = dir:{rootfs}",
@@ -98,8 +119,10 @@ def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug]
         f"lxc.idmap = g 0 {base} {IDS}",
         "lxc.init.cmd = /bin/busybox init",
         "lxc.signal.halt = SIGUSR1",
-        # Without a terminal of our own the start would fail on the console.
-        "lxc.console.path = none",
+        # Kept small by LXC itself, since whoever is root inside may write to it without end.
+        f"lxc.console.logfile = {console}",
+        f"lxc.console.size = {_MOST_OF_A_CONSOLE}",
+        f"lxc.console.buffer.size = {_MOST_OF_A_CONSOLE}",
         "lxc.tty.max = 0",
         "lxc.pty.max = 1024",
         "lxc.autodev = 1",

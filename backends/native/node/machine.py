@@ -15,7 +15,7 @@ from backends.native.network import bridge
 from backends.native.network.filter import Filter, Guest
 from backends.native.network.links import LinkBridges
 from backends.native.node import accounts
-from backends.native.node.container import Container, Plug, digest, settings_of
+from backends.native.node.container import CONSOLE_LOG, Container, Plug, digest, settings_of
 from backends.native.node.disk import Disk
 from backends.native.node.idmap import IdRanges
 from backends.native.node.watch import Watch
@@ -99,6 +99,10 @@ class Machines:
         seen = Seen.STOPPED if record.made else Seen.ABSENT
         return Observation(sliver=sliver, generation=record.made, seen=seen)
 
+    def console(self, record: Record) -> str:
+        """What it has written to its console."""
+        return self._container(record.spec.sliver).console()
+
     def guest(self, record: Record) -> Guest:
         """How it is reached."""
         address = self._address(record)
@@ -141,7 +145,12 @@ class Machines:
         """Have it run, with the settings of this spec."""
         machine = _machine(record)
         settings = settings_of(
-            machine, disk.rootfs, self._ids.base(record.slot), self._plugs(record), self._settings.processes
+            machine,
+            disk.rootfs,
+            self._ids.base(record.slot),
+            self._plugs(record),
+            self._settings.processes,
+            self._runtime.folder / self._names.container(record.spec.sliver) / CONSOLE_LOG,
         )
         wanted = digest(settings)
         if container.is_running():

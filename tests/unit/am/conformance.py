@@ -281,6 +281,9 @@ def _action(case: Callable[..., Case]) -> Iterator[Case]:
     users = {"geni_users": [_user(KEY)]}
     yield case("action", "geni_update_users", 0, action="geni_update_users", options=users)
     yield case("action", "geni_update_users without geni_users", 1, action="geni_update_users")
+    yield case("action", "sfa_console_log", 0, action="sfa_console_log", look=_shows_consoles)
+    yield case("action", "sfa_console_log of a link", 13, action="sfa_console_log", urns=["link"])
+    yield case("action", "sfa_console_log before Provision", 13, action="sfa_console_log", given=ALLOCATED)
     yield case("action", "unknown", 13, action="geni_fly")
     yield case("action", "empty", 13, action="")
     yield case("action", "not a string", 1, action=7)
@@ -349,6 +352,10 @@ def _nothing_new(am: Any, answer: Any) -> bool:
     return {row["client_id"] for row in am.rows(schema.sliver)} <= {"left", "right", "cable"} and not (
         answer["code"]["geni_code"] and am.woken > 1
     )
+
+
+def _shows_consoles(am: Any, answer: Any) -> bool:
+    return sorted(one["sfa_console_log"] for one in answer["value"]) == ["left: start 1\n", "right: start 1\n"]
 
 
 def _names_the_latest(am: Any, answer: Any) -> bool:

@@ -79,7 +79,14 @@ class Aggregate:
 
     def __post_init__(self) -> None:
         self.service = AggregateService(
-            self.store, Gate(self.store), Identity("plc"), self.leases, self.limits, self._wake, self.policies
+            self.store,
+            Gate(self.store),
+            Identity("plc"),
+            self.leases,
+            self.limits,
+            self._wake,
+            self.policies,
+            lambda backend, sliver: self.backend.console(sliver),
         )
         about = About(URN("plc", "authority", "am"), "test", {"2": "https://here/am/2", "3": "https://here/am/3"})
         self._v2 = StraightV2(None, None, self.service, about, now=lambda: self.now)
