@@ -19,7 +19,6 @@ from twisted.internet import endpoints, threads
 from twisted.internet.defer import Deferred
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.threadpool import ThreadPool
-from twisted.web.resource import Resource
 
 from backends.protocol import Backend, Context
 from sfa_am.authority import Authority, Clearinghouse, Registry, server_hosts
@@ -35,15 +34,9 @@ from sfa_am.slices.identity import Identity
 from sfa_am.slices.policy import Policies, Policy
 from sfa_am.slices.service import AggregateService
 from sfa_am.store import Store, operations
-from sfa_am.wire import outgoing, revocation_page
-from sfa_am.wire.am_either import EitherVersion
-from sfa_am.wire.am_v2 import AggregateV2
-from sfa_am.wire.am_v3 import AggregateV3
+from sfa_am.wire import addresses, outgoing
 from sfa_am.wire.am_version import About
 from sfa_am.wire.arrival import Arrivals
-from sfa_am.wire.chapi import doors
-from sfa_am.wire.revocation_page import RevocationPage
-from sfa_am.wire.sfa_registry import RegistryDoor
 from sfa_am.wire.site import BoundedSite
 from sfa_am.wire.tls import ClientCertificateTLS
 
@@ -143,9 +136,8 @@ class Server(MultiService):
             if abandoned := operations.release_all(tx):
                 log.info("taking up what an earlier run left", operations=abandoned)
         self._pool = ThreadPool(minthreads=1, maxthreads=config.server.threads, name="calls")
-        self._backends = [
-            BackendService(name, backend, self.store, now) for name, backend in load_backends(config, state).items()
-        ]
+        made = load_backends(config, state) if "aggregate" in config.server.doors else {}
+        self._backends = [BackendService(name, backend, self.store, now) for name, backend in made.items()]
         for backend_service in self._backends:
             backend_service.setServiceParent(self)
         self._authority = Authority.load(state / "authority")
@@ -155,7 +147,7 @@ class Server(MultiService):
         self._own = outgoing.Own.of(state)
         self._renew_certificate()
         keys = [(self._folder / f"{name}.key", self._folder / f"{name}.gid") for name in ("am", "am-rsa")]
-        self._tls = ClientCertificateTLS(*keys)
+        self._tls: Any = ClientCertificateTLS(*keys)
         self._every(_EXPIRY_EVERY, self._expire)
         self._every(_RENEWAL_EVERY, self._renew)
         self._every(min(_LOOK_FOR_LISTS_EVERY, config.trust.crl_minutes * 60), self._fetch_lists, apart=True)
@@ -187,51 +179,45 @@ class Server(MultiService):
         return f"https://{self._config.server.public_host}:{self._config.server.am_port}/am"
 
     def _open_doors(self) -> None:
-        config, authority, tls = self._config, self._authority, self._tls
+        server, gate = self._config.server, Gate(self.store)
+        if "aggregate" in server.doors:
+            self._listen(self._aggregate(gate), server.am_port)
+        if "authority" in server.doors:
+            self._listen(self._authority_tree(gate), server.registry_port)
+
+    def _aggregate(self, gate: Gate) -> Any:
+        config = self._config
         identity = Identity(config.aggregate.authority)
-        gate = Gate(self.store)
         policies = load_policies(config)
         service = AggregateService(self.store, gate, identity, config.leases, config.limits, self.wake, policies)
+        urls = {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"}
+        about = About(identity.manager, config.aggregate.title, urls)
+        return addresses.of_aggregate(self._reactor, self._pool, service, about, now=self._now)
+
+    def _authority_tree(self, gate: Gate) -> Any:
+        config, authority = self._config, self._authority
         registry = Registry(self.store, gate, authority, config.registry)
-
-        about = About(identity.manager, config.aggregate.title, {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"})
-        v2: Any = AggregateV2(self._reactor, self._pool, service, about, now=self._now)
-        v3: Any = AggregateV3(self._reactor, self._pool, service, about, now=self._now)
-        either: Any = EitherVersion(self._reactor, self._pool, v2, v3)  # for tools that know a host and a port only
-        versions: Any = Resource()
-        versions.putChild(b"2", v2)
-        versions.putChild(b"3", v3)
-        versions.putChild(b"", either)
-        root: Any = Resource()
-        root.putChild(b"am", versions)
-        root.putChild(b"", either)
-        root.putChild(b"RPC2", either)
-        self._listen(root, config.server.am_port, tls)
-
-        registry_door: Any = RegistryDoor(
-            self._reactor, self._pool, registry, hostname=config.server.public_host, now=self._now
-        )
-        registry_root: Any = Resource()
-        registry_root.putChild(b"", registry_door)
-        registry_root.putChild(b"RPC2", registry_door)
-        page: Any = RevocationPage(self._reactor, self._pool, self._revocations.current, now=self._now)
-        registry_root.putChild(revocation_page.PATH.encode(), page)
         base = f"https://{config.server.public_host}:{config.server.registry_port}"
         own = own_services(
             authority=authority.urn,
             root=authority.issuer.gid.pem,
             base=base,
-            am_url=f"{self.am_url}/3",
+            am_url=f"{self.am_url}/3" if "aggregate" in config.server.doors else None,
             title=config.aggregate.title,
             now=self._now(),
         )
-        clearinghouse = Clearinghouse.of(self.store, gate, registry, own)
-        federation = doors(self._reactor, self._pool, clearinghouse, authority=authority.urn, base=base, now=self._now)
-        for path, door in federation.items():
-            registry_root.putChild(path, door)
-        self._listen(registry_root, config.server.registry_port, tls)
+        return addresses.of_authority(
+            self._reactor,
+            self._pool,
+            registry,
+            Clearinghouse.of(self.store, gate, registry, own),
+            self._revocations,
+            base=base,
+            hostname=config.server.public_host,
+            now=self._now,
+        )
 
-    def _listen(self, root: Any, port: int, tls: Any) -> None:
+    def _listen(self, root: Any, port: int) -> None:
         server = self._config.server
         site: Any = BoundedSite(
             root,
@@ -249,7 +235,7 @@ class Server(MultiService):
                 f"can't listen on {server.listen} port {port} ({e.strerror}); "
                 "stop what uses it, or set other ports or another address in [server]"
             ) from e
-        over_tls = TLSMemoryBIOFactory(tls, isClient=False, wrappedFactory=site)
+        over_tls = TLSMemoryBIOFactory(self._tls, isClient=False, wrappedFactory=site)
         arrivals = Arrivals(
             over_tls,
             self._reactor,

@@ -10,6 +10,7 @@ from sfa_am.commands.federation import federate
 from sfa_am.commands.installation import init, serve
 from sfa_am.commands.own_authority import authority
 from sfa_am.commands.people import user
+from sfa_am.commands.services import service
 from sfa_am.commands.status import status
 from sfa_am.commands.trusted import trust_group
 from sfa_am.doctor import doctor
@@ -44,7 +45,7 @@ def main(context: click.Context, state: Path) -> None:
     context.obj = state
 
 
-for command in (init, serve, status, user, authority, trust_group, federate, credential, doctor):
+for command in (init, serve, status, user, authority, service, trust_group, federate, credential, doctor):
     main.add_command(command)
 
 

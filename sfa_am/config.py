@@ -53,6 +53,9 @@ class Aggregate(_Section):
 class Server(_Section):
     """Where clients reach us."""
 
+    doors: Annotated[tuple[Literal["aggregate", "authority"], ...], Field(min_length=1)] = ("aggregate", "authority")
+    """What is served: the AM API with its backends, the registry with the clearinghouse, or both. An aggregate without
+    an authority beside it trusts those of others: `sfa-am trust`."""
     listen: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
     """Address to listen on; 0.0.0.0 or :: for all."""
     am_port: TcpPort = 12346

@@ -71,9 +71,12 @@ class ServiceRegistry:
 
 
 def own_services(
-    *, authority: URN, root: str, base: str, am_url: str, title: str, now: datetime
+    *, authority: URN, root: str, base: str, am_url: str | None, title: str, now: datetime
 ) -> tuple[ServiceRow, ...]:
-    """What this installation itself offers. root: its certificate, PEM; base: URL of the clearinghouse, no slash."""
+    """What this installation itself offers. root: its certificate, PEM; base: URL of the clearinghouse, no slash.
+
+    am_url: None when no aggregate is served beside it
+    """
     name = authority.authority
 
     def one(kind: str, suffix: str, url: str, description: str) -> ServiceRow:
@@ -88,7 +91,7 @@ def own_services(
         )
 
     return (
-        one(AGGREGATE_MANAGER, "am", am_url, title),
+        *([one(AGGREGATE_MANAGER, "am", am_url, title)] if am_url is not None else []),
         one(SLICE_AUTHORITY, "sa", f"{base}/sa", f"slice authority of {name}"),
         one(MEMBER_AUTHORITY, "ma", f"{base}/ma", f"member authority of {name}"),
     )

@@ -45,6 +45,7 @@ class SimulatedServer:
     ) -> None:
         """capacity: slivers that each of so many offers holds; settings: as `sfa-am init --set` takes them."""
         self.home = home
+        self._doors = str((settings or {}).get("server.doors", "aggregate, authority"))
         self.state = home / "state"
         self.log = home / "server.log"
         self.am_port, self.registry_port = free_port(), free_port()
@@ -71,8 +72,10 @@ class SimulatedServer:
                 command, stdout=log, stderr=log, env=self.environment, start_new_session=True
             )
         try:
-            self.wait_for(lambda: all(map(_is_listening, (self.am_port, self.registry_port))))
-            self.wait_for(lambda: "backend started" in self.log.read_text())
+            ports = {"aggregate": self.am_port, "authority": self.registry_port}
+            self.wait_for(lambda: all(_is_listening(port) for door, port in ports.items() if door in self._doors))
+            if "aggregate" in self._doors:
+                self.wait_for(lambda: "backend started" in self.log.read_text())
         except AssertionError:
             self.__exit__()
             raise

@@ -123,3 +123,13 @@ def test_urls_that_can_not_be_called_are_refused_in_a_sentence(run):
     run("init")
     assert "is not a URL that can be called" in run("trust", "fetch", "am.example.org", code=1)
     assert "over TLS" in run("federate", "http://am.example.org/", code=1)
+
+
+def test_services_are_told_of_and_taken_out_again(run):
+    run("init")
+    urn, url = "urn:publicid:IDN+other.org+authority+am", "https://am.other.org:12346/am/3"
+    run("service", "add", urn, url, "--name", "the others")
+    assert "the others" in run("service", "list")
+    assert "not a URL" in run("service", "add", urn, "nowhere", "--name", "x", code=1)
+    run("service", "remove", urn, url)
+    assert "was not added" in run("service", "remove", urn, url, code=1)
