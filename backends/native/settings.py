@@ -18,12 +18,12 @@ _DEFAULT_TYPES = (
 )
 
 
-class NativeSettings(BaseModel):
+class NodeSettings(BaseModel):
     """What an operator can set of one host's node manager."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    offer: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "node1"
+    offer: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "node1"
     """Name under which this host is advertised; choose one that says nothing about the host."""
     publish_address: IPv4Address = IPv4Address("127.0.0.1")
     """Address of this host on which the slivers' SSH ports are published; manifests show it."""
@@ -54,6 +54,9 @@ class NativeSettings(BaseModel):
     """Where disk images are kept; several installations may share it. Default: `images` in the state folder."""
     first_id: Annotated[int, Field(ge=65536)] = 1_000_000
     """First user number given to slivers: each has 65,536 of its own, so that root in one is nobody outside."""
+    underlay: IPv4Address | None = None
+    """Address of this host by which links reach other hosts of this backend; they must reach it by UDP port 4789.
+    Needed as soon as there are several hosts."""
     parallel: Annotated[int, Field(ge=1, le=64)] = max(4, 2 * (os.cpu_count() or 1))
     """How many slivers are made at once."""
     location: tuple[str, float, float] | None = None
@@ -65,10 +68,10 @@ class NativeSettings(BaseModel):
         return self.publish_host or str(self.publish_address)
 
 
-def read(settings: Mapping[str, object]) -> NativeSettings:
+def read(settings: Mapping[str, object]) -> NodeSettings:
     """Raises ValueError with a sentence for each wrong key."""
     try:
-        return NativeSettings.model_validate(settings)
+        return NodeSettings.model_validate(settings)
     except ValidationError as e:
         raise ValueError("; ".join(_explain(error["type"], error["loc"], error["msg"]) for error in e.errors())) from e
 
@@ -77,6 +80,6 @@ def _explain(kind: str, location: tuple[int | str, ...], message: str) -> str:
     key = ".".join(map(str, location))
     if kind != "extra_forbidden":
         return f"settings.{key}: {message}"
-    near = difflib.get_close_matches(str(location[-1]), NativeSettings.model_fields, n=1, cutoff=0.5)
-    known = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(NativeSettings.model_fields))}"
+    near = difflib.get_close_matches(str(location[-1]), NodeSettings.model_fields, n=1, cutoff=0.5)
+    known = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(NodeSettings.model_fields))}"
     return f"settings.{key}: no such setting; {known}"
