@@ -35,7 +35,9 @@ def sweep(name: str, backend: Backend, store: Store, now: Callable[[], datetime]
         # Read after looking: a sliver seen has had its row since before it was made, so one without a row is an orphan.
         rows = slivers.of_backend(tx, name)
         busy = operations.open_among(tx, (row.id for row in rows))
-        wishes = list(_differences(name, rows, seen, busy))
+        here = {one.name for one in offered}
+        # What is at an offer that is away can't be seen, which is not the same as being gone.
+        wishes = list(_differences(name, (row for row in rows if row.offer in here), seen, busy))
         operations.ask(tx, wishes, now=at)
         for row in rows:
             if row.id in seen and row.id not in busy and _is_news(row, seen[row.id]):

@@ -1,6 +1,7 @@
 """Bridges: one between the host and its slivers, one for each link. Made and found through netlink."""
 
 import errno
+import socket
 import subprocess
 from collections.abc import Iterable
 from ipaddress import IPv4Network
@@ -60,12 +61,16 @@ def remove(name: str) -> None:
 
 def exists(name: str) -> bool:
     """Whether there is an interface of this name."""
-    return Path(f"/sys/class/net/{name}").exists()
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 def names_beginning(prefix: str) -> list[str]:
     """All interfaces whose names begin so."""
-    return sorted(entry.name for entry in Path("/sys/class/net").iterdir() if entry.name.startswith(prefix))
+    return sorted(name for _, name in socket.if_nameindex() if name.startswith(prefix))
 
 
 def limit(ports: Iterable[str], kbps: int) -> None:
