@@ -4,8 +4,9 @@ import errno
 import socket
 import subprocess
 from collections.abc import Iterable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from socket import AF_INET
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -34,7 +35,7 @@ def ensure_control_bridge(name: str, network: IPv4Network) -> None:
     with IPRoute() as netlink:
         index = _index(netlink, name)
         host = str(next(network.hosts()))
-        for address in netlink.get_addr(family=2):
+        for address in netlink.get_addr(family=AF_INET):
             local = address.get_attr("IFA_LOCAL")
             if local == host and address["index"] != index:
                 raise Unavailable(f"the control network {network} is in use on this host; set another control_network")
@@ -66,6 +67,20 @@ def exists(name: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def holder_of(address: IPv4Address) -> str | None:
+    """The interface of this host that has an address."""
+    with IPRoute() as netlink:
+        for one in netlink.get_addr(family=AF_INET):
+            if one.get_attr("IFA_LOCAL") == str(address):
+                return socket.if_indextoname(one["index"])
+    return None
+
+
+def let_through(name: str) -> None:
+    """Have this host forward what comes in by an interface; what it forwards is for the rules to say."""
+    _write(f"/proc/sys/net/ipv4/conf/{name}/forwarding", "1")
 
 
 def names_beginning(prefix: str) -> list[str]:

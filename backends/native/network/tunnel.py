@@ -50,13 +50,12 @@ def mtu_of(address: IPv4Address | None) -> int:
     """The largest frame's payload that fits a link of hosts whose tunnels end at `address`. Raises Unavailable."""
     if address is None:
         return 1500
+    carrier = bridge.holder_of(address)
+    if carrier is None:
+        raise Unavailable(f"this host has no address {address}: set `underlay` to one that it has")
     with IPRoute() as netlink:
-        for one in netlink.get_addr(family=2):
-            if one.get_attr("IFA_LOCAL") == str(address):
-                carrier = netlink.get_links(one["index"])[0]
-                mtu: int = carrier.get_attr("IFLA_MTU")
-                return min(mtu, 9000) - OVERHEAD
-    raise Unavailable(f"this host has no address {address}: set `underlay` to one that it has")
+        mtu: int = netlink.get_links(_index(netlink, carrier))[0].get_attr("IFLA_MTU")
+        return min(mtu, 9000) - OVERHEAD
 
 
 def _make(netlink: IPRoute, name: str, *, number: int, local: IPv4Address) -> None:

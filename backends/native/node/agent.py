@@ -1,5 +1,6 @@
 """A node manager's side of the bus: it answers requests, says every second that it is alive, and tells what it sees."""
 
+import contextlib
 import hashlib
 import threading
 import uuid
@@ -8,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from backends.native import messages
-from backends.native.bus import Bus
+from backends.native.bus import Bus, NobodyAnswers
 from backends.native.messages import Answer, Beat, Order, Removal, Wiring
 from backends.native.node.manager import NodeManager
 from backends.protocol import BackendError, Observation, SliverId, Unavailable
@@ -44,7 +45,7 @@ class Agent:
         self._stopping.clear()
         self._manager.start(self._saw)
         self._bus.serve(f"{self._prefix}.node.{self._manager.name}.*", self._answer)
-        self._beat()
+        self._beat()  # heard within the call where the controller is in this process
         for work, every in ((self._beat, messages.BEAT_EVERY), (self._manager.heal, _HEAL_EVERY)):
             thread = threading.Thread(target=self._again, args=(work, every), name=work.__name__, daemon=True)
             thread.start()
@@ -59,21 +60,26 @@ class Agent:
         self._manager.stop()
 
     def _again(self, work: Callable[[], None], every: float) -> None:
-        while not self._stopping.wait(every):
+        while not self._stopping.is_set():
             try:
                 work()
             except BackendError as e:
                 log.warning("will try again", work=work.__name__, reason=str(e))
-            except Exception:  # a full disk, a bus that is away: the next turn comes
+            except Exception:  # a full disk, a damaged record: the next turn comes
                 log.exception("a turn failed", work=work.__name__)
+            self._stopping.wait(every)
 
     def _beat(self) -> None:
         inventory = hashlib.sha256(messages.write(self._manager.inventory())).hexdigest()[:16]
         beat = Beat(boot=self._boot, inventory=inventory)
-        self._bus.publish(f"{self._prefix}.beat.{self._manager.name}", messages.write(beat))
+        self._publish("beat", beat)
 
     def _saw(self, observation: Observation) -> None:
-        self._bus.publish(f"{self._prefix}.seen.{self._manager.name}", messages.write(observation))
+        self._publish("seen", observation)
+
+    def _publish(self, what: str, message: object) -> None:
+        with contextlib.suppress(NobodyAnswers):  # the bus is away; what is lost is asked for when it is back
+            self._bus.publish(f"{self._prefix}.{what}.{self._manager.name}", messages.write(message))
 
     def _answer(self, subject: str, body: bytes) -> bytes:
         verb = subject.rpartition(".")[2]

@@ -88,9 +88,8 @@ class NodeManager:
         self._tell = tell
         self._runtime.prepare()
         bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
-        if self._settings.uplink:
-            for name in (self._names.control_bridge, self._settings.uplink):
-                Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
+        for name in self._ways_out():
+            bridge.let_through(name)
         self._watch = Watch(self._ended)
         self._machines = Machines(
             self._settings,
@@ -110,6 +109,18 @@ class NodeManager:
         self._rules.install(self._machines.guest(record) for record in machines)
         for record in machines:
             self._machines.observe(record)  # begins to watch it
+
+    def _ways_out(self) -> set[str]:
+        """Interfaces between which something is forwarded: none where logins are for this very host only."""
+        ways = {self._settings.uplink} if self._settings.uplink else set()
+        if not self._settings.publish_address.is_loopback:
+            holder = bridge.holder_of(self._settings.publish_address)
+            if holder is None:
+                raise Unavailable(
+                    f"this host has no address {self._settings.publish_address}: set `publish_address` to one it has"
+                )
+            ways.add(holder)
+        return ways | {self._names.control_bridge} if ways else ways
 
     def stop(self) -> None:
         """End; machines and links stay."""
