@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from backends import enrolment
 from backends.protocol import SliverType
 
 _DEFAULT_TYPES = (
@@ -23,6 +24,9 @@ class NativeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    bus: str = ""
+    """The bus on which this backend's hosts are reached: `nats://HOST:PORT`, several joined by commas; see
+    `sfa-am bus init`. Empty: there is one host, the one that the server runs on."""
     offer: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "node1"
     """Name under which this host is advertised; choose one that says nothing about the host."""
     publish_address: IPv4Address = IPv4Address("127.0.0.1")
@@ -58,6 +62,13 @@ class NativeSettings(BaseModel):
     """How many slivers are made at once."""
     location: tuple[str, float, float] | None = None
     """Country (two letters), longitude and latitude shown in advertisements."""
+
+    @field_validator("bus")
+    @classmethod
+    def _bus_has_an_address(cls, bus: str) -> str:
+        if bus:
+            enrolment.bus_urls(bus)
+        return bus
 
     @property
     def shown_host(self) -> str:

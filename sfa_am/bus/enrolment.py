@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 
 from backends import enrolment
 from backends.enrolment import Admission, Application
 from credentials import GID
 from credentials.keys import LEAST_RSA_BITS, PublicKey
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sfa_am.bus import configuration
 from sfa_am.bus.folder import BusFolder
 from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound
@@ -40,9 +40,7 @@ class Enrolment:
     store: Store
     folder: BusFolder
 
-    def invite(
-        self, backend: str, name: str, *, valid: timedelta, replaces: bool, actor: str, now: datetime
-    ) -> str:
+    def invite(self, backend: str, name: str, *, valid: timedelta, replaces: bool, actor: str, now: datetime) -> str:
         """A secret by which one host may join as `name`, once, until `now + valid`.
 
         replaces: the host of this name that has joined gives way to the one that comes

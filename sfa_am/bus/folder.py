@@ -95,6 +95,11 @@ class BusFolder:
         return self._home / "nats-server.conf"
 
     @property
+    def users_file(self) -> Path:
+        """Who may connect: the part that changes when hosts come and go."""
+        return self._home / configuration.NODES
+
+    @property
     def pid_file(self) -> Path:
         """Where the server writes its process id."""
         return self._home / "nats-server.pid"
@@ -178,9 +183,7 @@ class BusFolder:
     def controllers(self) -> dict[str, str]:
         """Subject prefix -> nkey, of each backend that was equipped."""
         seeds = sorted(self._state.glob("backends/*/bus/bus.seed"))
-        return {
-            enrolment.prefix_of(seed.parent.parent.name): enrolment.public_nkey(seed.read_text()) for seed in seeds
-        }
+        return {enrolment.prefix_of(seed.parent.parent.name): enrolment.public_nkey(seed.read_text()) for seed in seeds}
 
     def leaves(self) -> list[str]:
         """Names in the certificates of leaf servers."""
@@ -198,7 +201,7 @@ class BusFolder:
 
     def admit(self, text: str) -> None:
         """Let those connect whom this text names, and have the server read it if it runs here and has not yet."""
-        file, told = self._home / configuration.NODES, self._home / "nodes.told"
+        file, told = self.users_file, self._home / "nodes.told"
         if _read(file) != text:
             write_private(file, text.encode())
         if _read(told) != text and self.reload():

@@ -31,7 +31,9 @@ class Bus(Protocol):
         """Send to the one who serves `subject`, and wait for the reply. timeout: seconds. Raises NobodyAnswers."""
 
     def serve(self, subject: str, handler: Handler) -> None:
-        """Have `handler` called for what is sent to a subject. Its last part may be `*`, for any one part, or `>`, for any.
+        """Have `handler` called for what is sent to a subject.
+
+        Its last part may be `*`, which stands for any one part, or `>`, for one or more.
 
         Between hosts, messages are handled side by side: what came first need not be done first.
         """
