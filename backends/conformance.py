@@ -45,6 +45,9 @@ class Quiet:
         """Keep it."""
         self.reports.append(observation)
 
+    def changed(self) -> None:
+        """Nobody looks."""
+
     def desired(self) -> Sequence[SliverSpec]:
         """Nothing."""
         return []
@@ -125,7 +128,7 @@ class Conformance:
         for spec in (self.machine(1), self.link(), self.machine(2)):
             assert until_settled(backend, spec).seen is Seen.RUNNING
         for sliver in (_LINK, self.machine(1).sliver, self.machine(2).sliver):
-            backend.remove(sliver)
+            backend.remove(sliver, "node1", 1)
         assert self.everything(backend) == {}
 
     def test_an_older_wish_changes_nothing(self, backend: Backend) -> None:
@@ -162,15 +165,23 @@ class Conformance:
         """Absent already is success."""
         until_settled(backend, self.machine())
         for _ in range(2):
-            backend.remove(self.machine().sliver)
+            backend.remove(self.machine().sliver, "node1", 1)
             assert self.everything(backend) == {}
-        backend.remove(SliverId("neverwas"))
+        backend.remove(SliverId("neverwas"), "node1", 1)
 
     def test_a_removed_machine_can_be_made_again(self, backend: Backend) -> None:
-        """Nothing of the old one is in the way."""
+        """By a newer wish; nothing of the old one is in the way."""
         until_settled(backend, self.machine())
-        backend.remove(self.machine().sliver)
-        assert until_settled(backend, self.machine()).seen is Seen.RUNNING
+        backend.remove(self.machine().sliver, "node1", 1)
+        assert until_settled(backend, replace(self.machine(), generation=2)).seen is Seen.RUNNING
+
+    def test_what_was_removed_does_not_come_back_by_an_overtaken_wish(self, backend: Backend) -> None:
+        """A command that was delayed on its way finds that it is late."""
+        until_settled(backend, replace(self.machine(), generation=2))
+        backend.remove(self.machine().sliver, "node1", 3)
+        for late in (replace(self.machine(), generation=2), replace(self.machine(), generation=3)):
+            assert backend.converge(late).seen is Seen.ABSENT
+        assert self.everything(backend) == {}
 
     def test_what_can_never_be_made_is_said_before_and_refused(self, backend: Backend) -> None:
         """`problems` and `converge` agree."""

@@ -100,9 +100,12 @@ class Machine:
 class Segment:
     """What a link sliver should be: one layer-2 network that only its ports are on.
 
+    number:        1 to 16,777,214, tells it from all other segments that exist at the same time, for wires that carry
+                   several; 0 when it never leaves the host it is on
     capacity_kbps: wanted throughput of each port; None for as fast as it goes
     """
 
+    number: int = 0
     capacity_kbps: int | None = None
 
 
@@ -141,6 +144,7 @@ class Observation:
 
     generation: of the spec that this state answers; 0 when unknown (something of ours without its wish)
     fault:      a sentence for the researcher when BROKEN, else empty
+    offer:      where it was seen; empty in a backend that has only one place
     logins:     for a machine that accepts them now
     """
 
@@ -149,6 +153,7 @@ class Observation:
     seen: Seen
     fault: str = ""
     logins: tuple[Login, ...] = ()
+    offer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +212,9 @@ class Host(Protocol):
     def report(self, observation: Observation) -> None:
         """Something was seen that nobody asked for just now: a machine died, a boot ended. Call from any thread."""
 
+    def changed(self) -> None:
+        """Offers came, went or changed: they, and everything there is, should be asked for soon. From any thread."""
+
     def desired(self) -> Sequence[SliverSpec]:
         """Everything that should exist in this backend now, for a full resynchronisation."""
 
@@ -236,8 +244,12 @@ class Backend(Protocol):
         observation MAKING asks for another call. Raises Unavailable, Impossible.
         """
 
-    def remove(self, sliver: SliverId) -> None:
-        """Make it not exist, wholly. Absent already is success. Raises Unavailable."""
+    def remove(self, sliver: SliverId, offer: str, generation: int) -> None:
+        """Make it not exist, wholly. Absent already is success. Raises Unavailable.
+
+        offer:      where it should be, or was seen
+        generation: of its newest wish. From now on a spec that is not newer makes nothing: it was overtaken
+        """
 
     def observe(self) -> Iterable[Observation]:
         """Everything here that is ours, in one sweep. Raises Unavailable."""

@@ -52,6 +52,7 @@ class SimulatedBackend:
         self._delay = delay
         self._lock = threading.Lock()
         self.things: dict[SliverId, Thing] = {}
+        self._gone: dict[SliverId, int] = {}
         self.is_away = False
         self.failures: list[Exception] = []
         """Raised by the next calls of `converge` and `remove`, one each."""
@@ -93,17 +94,20 @@ class SimulatedBackend:
         if problems := self.problems([spec]):
             raise Impossible("; ".join(problems))
         with self._lock:
+            if spec.generation <= self._gone.get(spec.sliver, 0):
+                return Observation(sliver=spec.sliver, generation=spec.generation, seen=Seen.ABSENT)
             thing = self.things.get(spec.sliver)
             if thing is not None and thing.spec.generation > spec.generation:
                 return self._seen(thing)
             self.things[spec.sliver] = made = self._changed(thing, spec)
             return self._seen(made)
 
-    def remove(self, sliver: SliverId) -> None:
+    def remove(self, sliver: SliverId, offer: str, generation: int) -> None:
         """Delete the entry."""
         self._work()
         self._fail_if_told()
         with self._lock:
+            self._gone[sliver] = max(generation, self._gone.get(sliver, 0))
             self.things.pop(sliver, None)
 
     def observe(self) -> Iterable[Observation]:

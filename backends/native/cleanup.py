@@ -12,7 +12,7 @@ from backends.native.network.filter import Filter, tables_beginning
 from backends.native.node.container import Container
 from backends.native.node.disk import mounts_below, unmount
 from backends.native.runtime import Runtime
-from backends.native.settings import NativeSettings
+from backends.native.settings import NodeSettings
 from backends.native.trees import delete_tree
 
 
@@ -29,7 +29,7 @@ def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
     own = {names.control_bridge} if slivers_only else set()
     found += [f"interface {name}" for name in interfaces if name not in own]
     found += [f"cgroup {path}" for path in _cgroups(names.tag)]
-    found += [f"file {entry}" for entry in _entries(state / "slivers")]
+    found += [f"file {entry}" for folder in ("slivers", "links") for entry in _entries(state / folder)]
     if slivers_only:
         found += [f"rule {line}" for line in _elements(names.table)]
     else:
@@ -55,9 +55,10 @@ def clean(state: Path) -> None:
     for name in bridge.names_beginning(names.tag):
         bridge.remove(name)
     if tables_beginning(names.table):
-        defaults = NativeSettings()
+        defaults = NodeSettings()
         Filter(names, defaults.control_network, defaults.publish_address, "").uninstall()
-    delete_tree(state / "slivers")
+    for folder in ("slivers", "links"):
+        delete_tree(state / folder)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,232 +1,239 @@
-"""The native backend: the protocol's methods over the machines and networks of this host."""
+"""The native backend: the protocol's methods over node managers that are reached by a bus.
 
-import contextlib
-import os
-import shutil
+It keeps nothing: which sliver should be where it is told by the aggregate manager, what there is it asks the nodes.
+A node that has not been heard for some seconds is away: its slivers are left in peace, and nobody waits for it.
+"""
+
 import threading
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 
-from backends.native.images import ImageFolder
-from backends.native.journal import Journal, Record
-from backends.native.names import Names
-from backends.native.network import bridge
-from backends.native.network.filter import Filter
-from backends.native.network.links import LinkBridges
-from backends.native.node.idmap import IdRanges
-from backends.native.node.machine import Machines
-from backends.native.node.watch import Watch
-from backends.native.runtime import Runtime
-from backends.native.settings import NativeSettings
-from backends.protocol import (
-    Context,
-    Host,
-    Impossible,
-    Machine,
-    Observation,
-    Offer,
-    Seen,
-    Segment,
-    SliverId,
-    SliverSpec,
-    Unavailable,
-)
+import structlog
 
-_PROGRAMS = ("lxc-start", "lxc-stop", "lxc-attach", "nft", "tc", "unshare")
-_MIB = 1024 * 1024
-_CPU_OVERCOMMIT = 16
-_DISK_OVERCOMMIT = 4
+from backends.native import messages
+from backends.native.bus import Bus, NobodyAnswers
+from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Order, Removal, Sight, Wiring
+from backends.native.node.agent import Agent
+from backends.native.sense import problems
+from backends.native.topology import Topology, links_of
+from backends.protocol import BackendError, Host, Impossible, Observation, Offer, SliverId, SliverSpec, Unavailable
+
+log = structlog.get_logger()
+
+_PATIENCE = 50.0
+"""Seconds for a request that changes something: less than the lease of the operation behind it."""
+_SHORT_PATIENCE = 10.0
+"""Seconds for a request that only looks."""
+
+_AWAY = "the place where this is does not answer now; it will be tried again"
+
+
+@dataclass
+class _Node:
+    """A node as the controller knows it.
+
+    heard:  when it was last heard, on the clock that only goes forwards
+    wired:  what it was last told of links, by link
+    """
+
+    name: str
+    beat: Beat
+    inventory: Inventory
+    heard: float
+    is_up: bool = True
+    wired: dict[SliverId, Wiring] = field(default_factory=dict)
 
 
 class NativeBackend:
-    """Containers and links on this host. Implements `backends.protocol.Backend`."""
+    """Implements `backends.protocol.Backend`."""
 
-    def __init__(self, settings: NativeSettings, context: Context) -> None:
-        self._settings = settings
-        self._names = Names.of(context)
-        self._journal = Journal(context.state / "slivers", self._names)
-        self._runtime = Runtime(self._names)
-        self._images = ImageFolder(settings.image_folder or context.state / "images")
-        self._ids = IdRanges(settings.first_id)
-        self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
-        self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
-        self._locks_lock = threading.Lock()
-        self._links = LinkBridges(self._names, self._journal)
+    def __init__(self, bus: Bus, prefix: str, own: Agent | None = None) -> None:
+        """own: the node in this very process, where there is one; it is not watched, since it can't be lost alone."""
+        self._bus = bus
+        self._prefix = prefix
+        self._own = own
+        self._nodes: dict[str, _Node] = {}
+        self._lock = threading.Lock()
+        self._topology = Topology()
         self._host: Host | None = None
-        self._watch: Watch | None = None
-        self._machines: Machines | None = None
+        self._stopping = threading.Event()
+        self._watchdog: threading.Thread | None = None
 
     # Life
 
     def start(self, host: Host) -> None:
-        """Set up this host's networks, build the image if it is missing, adopt what runs."""
-        if os.geteuid() != 0:
-            raise Unavailable("containers on this host need root; run the server as root")
-        if missing := [program for program in _PROGRAMS if shutil.which(program) is None]:
-            raise Unavailable(f"programs are missing on this host: {', '.join(missing)}; see `sfa-am doctor`")
-        for image in self._images.offered():
-            self._images.build(image.name)
+        """Begin to listen for nodes."""
+        self._stopping.clear()
         self._host = host
-        self._runtime.prepare()
-        bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
-        if self._settings.uplink:
-            for name in (self._names.control_bridge, self._settings.uplink):
-                Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
-        self._watch = Watch(self._ended)
-        self._machines = Machines(
-            self._settings,
-            self._names,
-            self._journal,
-            self._runtime,
-            self._images,
-            self._ids,
-            self._rules,
-            self._links,
-            self._watch,
-        )
-        for sliver in self._journal.strays():
-            self._journal.close(sliver)
-        self._links.remove_strays()
-        machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
-        self._rules.install(self._machines.guest(record) for record in machines)
-        for record in machines:
-            self._machines.observe(record)  # begins to watch it
+        self._topology = Topology(host.desired())
+        self._bus.serve(f"{self._prefix}.beat.*", self._on_beat)
+        self._bus.serve(f"{self._prefix}.seen.*", self._on_seen)
+        if self._own is not None:
+            self._own.start()
+        else:
+            self._watchdog = threading.Thread(target=self._watch, name="node-watch", daemon=True)
+            self._watchdog.start()
 
     def stop(self) -> None:
-        """End; machines and links stay."""
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
-        self._ids.close()
+        """End; nodes and slivers go on."""
+        self._stopping.set()
+        if self._watchdog is not None:
+            self._watchdog.join()
+        if self._own is not None:
+            self._own.stop()
+        self._bus.close()
 
     # What there is
 
     def offers(self) -> Sequence[Offer]:
-        """This host, as one offer."""
-        settings = self._settings
-        return [
-            Offer(
-                name=settings.offer,
-                sliver_types=settings.sliver_types,
-                images=self._images.offered(),
-                capacity={
-                    "slivers": min(settings.ports, settings.control_network.num_addresses - 3),
-                    "cpus": round(1000 * (settings.cpus or _CPU_OVERCOMMIT * (os.cpu_count() or 1))),
-                    "memory_mib": settings.memory_mib or _memory_mib() * 3 // 4,
-                    "disk_mib": settings.disk_mib or _DISK_OVERCOMMIT * _free_disk_mib(self._journal.folder),
-                },
-                location=settings.location,
-            )
-        ]
+        """The nodes that are there, in the order of their names."""
+        with self._lock:
+            return [node.inventory.offer for _, node in sorted(self._nodes.items()) if node.is_up]
 
     def problems(self, specs: Sequence[SliverSpec]) -> Sequence[str]:
-        """Images and types that are not here, and more memory than this host has."""
-        images = {image.name for image in self._images.offered()}
-        types = {kind.name for kind in self._settings.sliver_types}
-        found = []
-        for spec in specs:
-            if not isinstance(spec.shape, Machine):
-                continue
-            if spec.shape.image not in images:
-                found.append(f"image {spec.shape.image!r} is not offered here")
-            if spec.shape.sliver_type not in types:
-                found.append(f"sliver type {spec.shape.sliver_type!r} is not offered here")
-            if spec.shape.memory_mib > _memory_mib():
-                found.append(f"{spec.shape.memory_mib} MiB of memory are more than there is in one place")
-        return found
+        """What the nodes they are for have not got."""
+        return [problem for spec in specs for problem in problems(spec, self._node(spec.offer).inventory.offer)]
 
     def limits(self) -> Mapping[str, int]:
-        """As many at once as the settings say."""
-        return {"converge": self._settings.parallel, "remove": self._settings.parallel}
+        """As many at once as all nodes together take."""
+        with self._lock:
+            together = sum(node.inventory.parallel for node in self._nodes.values() if node.is_up)
+        return {"converge": max(1, together), "remove": max(1, together)}
 
     # Slivers
 
     def converge(self, spec: SliverSpec) -> Observation:
-        """Make a machine or a link what its spec says."""
-        with self._sliver(spec.sliver):
-            record = self._journal.get(spec.sliver)
-            if record is not None and record.spec.generation > spec.generation:
-                return self._observed(record)
-            if problems := self.problems([spec]):
-                raise Impossible("; ".join(problems))
-            if record is None:
-                record = self._open(spec)
-            elif record.spec != spec:
-                record = self._journal.note(record, spec=spec)
-            if isinstance(spec.shape, Segment):
-                self._links.ensure(spec.sliver)
-                record = self._journal.note(record, made=spec.generation)
-                return self._observed(record)
-            return self._running_machines().converge(record)
+        """Have the spec's node make it so, and the other nodes of its links know of it."""
+        node = self._node(spec.offer)
+        if found := problems(spec, node.inventory.offer):
+            raise Impossible("; ".join(found))
+        self._topology.put(spec)
+        links = links_of(spec)
+        wirings = tuple(self._wiring(link, node) for link in links)
+        for link in links:
+            self._wire_others(link, besides=node)
+        body = self._ask(node, "converge", Order(spec=spec, wirings=wirings), _PATIENCE)
+        node.wired.update({wiring.link: wiring for wiring in wirings})
+        return replace(messages.read(Observation, body), offer=node.name)
 
-    def remove(self, sliver: SliverId) -> None:
-        """Make a machine or a link not exist."""
-        with self._sliver(sliver):
-            record = self._journal.get(sliver)
-            links: tuple[SliverId, ...] = ()
-            if record is not None and isinstance(record.spec.shape, Machine):
-                self._running_machines().remove(record)
-                links = tuple(port.link for port in record.spec.shape.ports)
-            self._journal.close(sliver)
-            self._links.remove_idle({sliver, *links})
+    def remove(self, sliver: SliverId, offer: str, generation: int) -> None:
+        """Have its node remove it, and the other nodes of its links forget it."""
+        node = self._node(offer)
+        self._ask(node, "remove", Removal(sliver=sliver, generation=generation), _PATIENCE)
+        node.wired.pop(sliver, None)
+        for link in self._topology.drop(sliver):
+            self._wire_others(link, besides=None)
 
     def observe(self) -> Iterable[Observation]:
-        """All machines and links of this backend."""
-        return [self._observed(record) for record in self._journal.everything().values()]
+        """Everything on the nodes that are there. What they know of links is put right on the way."""
+        with self._lock:
+            nodes = [node for node in self._nodes.values() if node.is_up]
+        found: list[Observation] = []
+        for node in nodes:
+            try:
+                sight = messages.read(Sight, self._ask(node, "observe", True, _SHORT_PATIENCE))
+            except Unavailable:
+                self._lost(node)
+                continue
+            found.extend(replace(observation, offer=node.name) for observation in sight.observations)
+            node.wired = {wiring.link: wiring for wiring in sight.wirings}
+            for link in node.wired:
+                self._wire(node, link)
+        return found
 
     def console(self, sliver: SliverId) -> str:
-        """What a machine has written to its console; a link has none."""
-        record = self._journal.get(sliver)
-        if record is None or not isinstance(record.spec.shape, Machine):
+        """What a machine has written to its console."""
+        spec = self._topology.get(sliver)
+        if spec is None:
             return ""
-        return self._running_machines().console(record)
+        return messages.read(str, self._ask(self._node(spec.offer), "console", sliver, _SHORT_PATIENCE))
 
-    # Inside
+    # Nodes that come and go
 
-    def _open(self, spec: SliverSpec) -> Record:
-        if isinstance(spec.shape, Segment):
-            return self._journal.open(spec, None, lambda slot: True)
-        slots = range(min(self._settings.ports, self._settings.control_network.num_addresses - 3))
-        return self._journal.open(spec, slots, self._running_machines().is_port_free)
-
-    def _observed(self, record: Record) -> Observation:
-        if isinstance(record.spec.shape, Machine):
-            return self._running_machines().observe(record)
-        there = self._links.exists(record.spec.sliver)
-        return Observation(
-            sliver=record.spec.sliver, generation=record.made, seen=Seen.RUNNING if there else Seen.ABSENT
-        )
-
-    def _ended(self, sliver: SliverId) -> None:
-        """A machine's first process is gone. Whoever is at work on it knows; nobody else asked for it."""
-        with self._sliver(sliver):
-            record = self._journal.get(sliver)
-            if record is None or not record.spec.running or self._host is None:
+    def _on_beat(self, subject: str, body: bytes) -> None:
+        name, beat = subject.rpartition(".")[2], messages.read(Beat, body)
+        with self._lock:
+            node = self._nodes.get(name)
+            if node is not None and node.beat == beat and node.is_up:
+                node.heard = time.monotonic()
                 return
-            observation = self._observed(record)
-            if observation.seen is not Seen.RUNNING:
-                with contextlib.suppress(Exception):  # the next sweep sees it as well
-                    self._host.report(observation)
+        inventory = messages.read(Inventory, self._request(name, "inventory", True, _SHORT_PATIENCE))
+        with self._lock:
+            came = _Node(name=name, beat=beat, inventory=inventory, heard=time.monotonic())
+            self._nodes[name] = came
+        log.info("a node is there", node=name, was_known=node is not None)
+        self._changed()
 
-    def _running_machines(self) -> Machines:
-        if self._machines is None:
-            raise Unavailable("this host is not ready yet; try again in a moment")
-        return self._machines
+    def _on_seen(self, subject: str, body: bytes) -> None:
+        name = subject.rpartition(".")[2]
+        observation = messages.read(Observation, body)
+        spec = self._topology.get(observation.sliver)
+        if self._host is not None and spec is not None and spec.offer == name:
+            self._host.report(replace(observation, offer=name))
 
-    @contextmanager
-    def _sliver(self, sliver: SliverId) -> Iterator[None]:
-        """One at a time for each sliver."""
-        with self._locks_lock:
-            lock = self._locks[sliver]
-        with lock:
-            yield
+    def _watch(self) -> None:
+        """Notice who has gone silent."""
+        while not self._stopping.wait(AWAY_AFTER / 6):
+            silent_since = time.monotonic() - AWAY_AFTER
+            with self._lock:
+                silent = [node for node in self._nodes.values() if node.is_up and node.heard < silent_since]
+            for node in silent:
+                self._lost(node)
 
+    def _lost(self, node: _Node) -> None:
+        if node.is_up:
+            node.is_up = False
+            log.warning("a node is away", node=node.name)
+            self._changed()
 
-def _memory_mib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
+    def _changed(self) -> None:
+        if self._host is not None:
+            self._host.changed()
 
+    # Links between nodes
 
-def _free_disk_mib(folder: Path) -> int:
-    return shutil.disk_usage(folder).free // _MIB
+    def _wiring(self, link: SliverId, node: _Node) -> Wiring:
+        return self._topology.wiring(link, node.name, self._underlay)
+
+    def _underlay(self, name: str) -> IPv4Address | None:
+        node = self._nodes.get(name)
+        return node.inventory.underlay if node else None
+
+    def _wire_others(self, link: SliverId, *, besides: _Node | None) -> None:
+        """Have the other nodes of a link know where it leads now."""
+        for name in sorted(self._topology.nodes_of(link)):
+            node = self._nodes.get(name)
+            if node is not None and node is not besides and node.is_up:
+                self._wire(node, link)
+
+    def _wire(self, node: _Node, link: SliverId) -> None:
+        """Tell a node of a link, unless it knows. One that can't be told now is told when it is back."""
+        wiring = self._wiring(link, node)
+        if node.wired.get(link) == wiring:
+            return
+        try:
+            self._ask(node, "wire", wiring, _SHORT_PATIENCE)
+        except BackendError as e:
+            log.warning("a node could not be told of a link", node=node.name, link=link, reason=str(e))
+        else:
+            node.wired[link] = wiring
+
+    # Requests
+
+    def _node(self, name: str) -> _Node:
+        node = self._nodes.get(name)
+        if node is None or not node.is_up:
+            raise Unavailable(_AWAY)
+        return node
+
+    def _ask(self, node: _Node, verb: str, message: object, patience: float) -> str:
+        return self._request(node.name, verb, message, patience)
+
+    def _request(self, name: str, verb: str, message: object, patience: float) -> str:
+        try:
+            reply = self._bus.request(f"{self._prefix}.node.{name}.{verb}", messages.write(message), patience)
+        except NobodyAnswers as e:
+            raise Unavailable(_AWAY) from e
+        return messages.opened(messages.read(Answer, reply))

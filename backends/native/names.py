@@ -64,6 +64,15 @@ class Names:
         """The bridge of a link."""
         return f"{self.link_bridges}{_digest(link)}"
 
+    @property
+    def link_tunnels(self) -> str:
+        """How the names of all links' tunnels begin, and no others do."""
+        return f"{self.tag}t"
+
+    def tunnel(self, link: SliverId) -> str:
+        """The way of a link to other hosts."""
+        return f"{self.link_tunnels}{_digest(link)}"
+
 
 def _digest(sliver: SliverId) -> str:
     return hashlib.sha256(sliver.encode()).hexdigest()[:8]

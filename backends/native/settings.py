@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -19,15 +19,12 @@ _DEFAULT_TYPES = (
 )
 
 
-class NativeSettings(BaseModel):
+class NodeSettings(BaseModel):
     """What an operator can set of one host's node manager."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    bus: str = ""
-    """The bus on which this backend's hosts are reached: `nats://HOST:PORT`, several joined by commas; see
-    `sfa-am bus init`. Empty: there is one host, the one that the server runs on."""
-    offer: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "node1"
+    offer: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "node1"
     """Name under which this host is advertised; choose one that says nothing about the host."""
     publish_address: IPv4Address = IPv4Address("127.0.0.1")
     """Address of this host on which the slivers' SSH ports are published; manifests show it."""
@@ -58,10 +55,27 @@ class NativeSettings(BaseModel):
     """Where disk images are kept; several installations may share it. Default: `images` in the state folder."""
     first_id: Annotated[int, Field(ge=65536)] = 1_000_000
     """First user number given to slivers: each has 65,536 of its own, so that root in one is nobody outside."""
+    underlay: IPv4Address | None = None
+    """Address of this host by which links reach other hosts of this backend; they must reach it by UDP port 4789.
+    Needed as soon as there are several hosts."""
     parallel: Annotated[int, Field(ge=1, le=64)] = max(4, 2 * (os.cpu_count() or 1))
     """How many slivers are made at once."""
     location: tuple[str, float, float] | None = None
     """Country (two letters), longitude and latitude shown in advertisements."""
+
+    @property
+    def shown_host(self) -> str:
+        """What manifests give as the host to connect to."""
+        return self.publish_host or str(self.publish_address)
+
+
+class BackendSettings(NodeSettings):
+    """What an operator can set of a backend: the bus to its hosts, or all of the one host there is."""
+
+    bus: str = ""
+    """The bus on which this backend's hosts are reached: `nats://HOST:PORT`, several joined by commas; see
+    `sfa-am bus init`. Empty: there is one host, the one that the server runs on. With a bus, all other settings here
+    are each host's own, in its `node.toml`."""
 
     @field_validator("bus")
     @classmethod
@@ -70,24 +84,24 @@ class NativeSettings(BaseModel):
             enrolment.bus_urls(bus)
         return bus
 
-    @property
-    def shown_host(self) -> str:
-        """What manifests give as the host to connect to."""
-        return self.publish_host or str(self.publish_address)
+
+Settings = TypeVar("Settings", bound=NodeSettings)
 
 
-def read(settings: Mapping[str, object]) -> NativeSettings:
+def read(settings: Mapping[str, object], kind: type[Settings]) -> Settings:
     """Raises ValueError with a sentence for each wrong key."""
     try:
-        return NativeSettings.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as e:
-        raise ValueError("; ".join(_explain(error["type"], error["loc"], error["msg"]) for error in e.errors())) from e
+        sentences = (_explain(error["type"], error["loc"], error["msg"], kind) for error in e.errors())
+        raise ValueError("; ".join(sentences)) from e
 
 
-def _explain(kind: str, location: tuple[int | str, ...], message: str) -> str:
+def _explain(kind: str, location: tuple[int | str, ...], message: str, settings: type[NodeSettings]) -> str:
     key = ".".join(map(str, location))
     if kind != "extra_forbidden":
         return f"settings.{key}: {message}"
-    near = difflib.get_close_matches(str(location[-1]), NativeSettings.model_fields, n=1, cutoff=0.5)
-    known = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(NativeSettings.model_fields))}"
-    return f"settings.{key}: no such setting; {known}"
+    known = settings.model_fields
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"settings.{key}: no such setting; {hint}"

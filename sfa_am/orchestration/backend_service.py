@@ -35,6 +35,8 @@ class BackendService(Service):
         self._now = now
         self._dispatcher = Dispatcher(name, backend, store, now)
         self._stopping = threading.Event()
+        self._look = threading.Event()
+        """Set when it is worth sweeping before the minute is over, and when stopping."""
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
@@ -48,6 +50,10 @@ class BackendService(Service):
         except BackendError as e:
             raise errors.Unavailable(f"the console can't be read now: {e}") from e
 
+    def look(self) -> None:
+        """Sweep soon."""
+        self._look.set()
+
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Bring the backend up, then sweep and work."""
         super().startService()
@@ -59,17 +65,22 @@ class BackendService(Service):
         """Let what is under way end. Slivers keep running."""
         super().stopService()
         self._stopping.set()
+        self._look.set()
         return deferToThread(self._thread.join if self._thread else _nothing)
 
     def _live(self) -> None:
         if not self._start():
             return
         try:
+            self._look.clear()
             self._sweep()
             self._dispatcher.startService()
-            while not self._stopping.wait(SWEEP_EVERY):
-                self._sweep()
-                self._dispatcher.wake()
+            while not self._stopping.is_set():
+                self._look.wait(SWEEP_EVERY)
+                self._look.clear()
+                if not self._stopping.is_set():
+                    self._sweep()
+                    self._dispatcher.wake()
         finally:
             if self._dispatcher.running:
                 self._dispatcher.stopService()
@@ -79,7 +90,7 @@ class BackendService(Service):
         """Try until it works or the service ends."""
         while not self._stopping.is_set():
             try:
-                self._backend.start(_BackendHost(self._name, self._store, self._now, self.wake))
+                self._backend.start(_BackendHost(self._name, self._store, self._now, self.wake, self.look))
             except Unavailable as e:
                 log.error("backend can't start; will try again", backend=self._name, reason=str(e))
             except Exception:
@@ -102,15 +113,26 @@ class BackendService(Service):
 class _BackendHost:
     """What a backend sees of us."""
 
-    def __init__(self, name: str, store: Store, now: Callable[[], datetime], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        now: Callable[[], datetime],
+        wake: Callable[[], None],
+        look: Callable[[], None],
+    ) -> None:
         self._name = name
         self._store = store
         self._now = now
         self._wake = wake
+        self._look = look
 
     def report(self, observation: Observation) -> None:
         if report(self._name, observation, self._store, self._now()):
             self._wake()
+
+    def changed(self) -> None:
+        self._look()
 
     def desired(self) -> Sequence[SliverSpec]:
         with self._store.reading() as tx:

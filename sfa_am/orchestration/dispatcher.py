@@ -27,6 +27,8 @@ _LOOKS_AFTER = 1.0
 """Seconds between looks for due operations when nobody wakes us."""
 
 _DEFAULT_LIMIT = 4
+_MOST_AT_ONCE = 64
+"""Threads for one backend at most, whatever its limits; they are made as they are needed."""
 _KINDS = ("remove", "converge")  # removals first: they make room
 
 
@@ -38,7 +40,6 @@ class Dispatcher(Service):
         self._backend = backend
         self._store = store
         self._now = now
-        self._limits = {kind: backend.limits().get(kind, _DEFAULT_LIMIT) for kind in _KINDS}
         self._busy: Counter[str] = Counter()
         self._signal = threading.Condition()
         self._woken = False
@@ -50,7 +51,7 @@ class Dispatcher(Service):
         """Begin taking operations."""
         super().startService()
         self._stopping = False
-        self._pool = ThreadPoolExecutor(sum(self._limits.values()), thread_name_prefix=f"{self._name}-worker")
+        self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix=f"{self._name}-worker")
         self._thread = threading.Thread(target=self._loop, name=f"{self._name}-dispatcher", daemon=True)
         self._thread.start()
 
@@ -89,8 +90,9 @@ class Dispatcher(Service):
             return _LOOKS_AFTER
 
     def _dispatch_kind(self, kind: str) -> float:
+        limit = self._backend.limits().get(kind, _DEFAULT_LIMIT)  # asked each time: hosts come and go
         with self._signal:
-            free = self._limits[kind] - self._busy[kind]
+            free = min(limit - self._busy[kind], _MOST_AT_ONCE - self._busy.total())
         if free <= 0 or self._pool is None:
             return _LOOKS_AFTER
         now = self._now()

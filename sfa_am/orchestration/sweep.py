@@ -42,7 +42,7 @@ def sweep(name: str, backend: Backend, store: Store, now: Callable[[], datetime]
                 slivers.record(tx, seen[row.id], now=at)
         known = {row.id for row in rows}
     for orphan in seen.keys() - known:
-        _remove_orphan(name, backend, orphan, store, at)
+        _remove_orphan(name, backend, seen[orphan], store, at)
     return len(wishes)
 
 
@@ -95,10 +95,11 @@ def _is_news(row: SliverRow, observation: Observation) -> bool:
     return (row.seen, row.logins) != (observation.seen, observation.logins) and row.seen is not Seen.BROKEN
 
 
-def _remove_orphan(name: str, backend: Backend, orphan: SliverId, store: Store, at: datetime) -> None:
+def _remove_orphan(name: str, backend: Backend, seen: Observation, store: Store, at: datetime) -> None:
     """Something of ours that no row knows: left by a lost database or a removal that was cut short."""
+    orphan = seen.sliver
     try:
-        backend.remove(orphan)
+        backend.remove(orphan, seen.offer, seen.generation)
     except Exception:  # the next sweep finds it again
         log.exception("could not remove an orphan", backend=name, sliver=orphan)
         return

@@ -63,7 +63,7 @@ def _converge(taken: Taken, row: SliverRow, backend: Backend, store: Store, now:
 
 def _remove(taken: Taken, row: SliverRow, backend: Backend, store: Store, now: Callable[[], datetime]) -> None:
     try:
-        backend.remove(row.id)
+        backend.remove(row.id, row.offer, row.generation)
     except Unavailable as e:
         _try_later(taken, store, now(), reason=str(e), failed=False)
     except Exception:  # noqa: BLE001

@@ -1,14 +1,14 @@
 """The calls that promise resources to a slice, and the one that has them made."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Interface, IPv4Network
 
 from sqlalchemy import Connection
 
-from backends.protocol import Machine, Seen
+from backends.protocol import Machine, Seen, Segment, SliverId
 from credentials import URN, Authorization
 from rspec import Request, RSpecError, WrongVersion, read_request
 from sfa_am.errors import AlreadyExists, BadArgs, BadVersion, NotFeasible, Reason
@@ -22,7 +22,7 @@ from sfa_am.slices.reasons import first_few
 from sfa_am.slices.replies import Described
 from sfa_am.slices.selection import Selected, require_running_slice, require_some
 from sfa_am.slices.states import Allocation, Call, after
-from sfa_am.store import offers, slivers
+from sfa_am.store import networks, offers, slivers
 from sfa_am.store.offers import SoldOut
 from sfa_am.store.slivers import SliceRow, SliverRow, SliverUser
 
@@ -231,7 +231,11 @@ class Reserving(Desk):
             _allocated(placed, position, row, owner, ends_at, now)
             for position, placed in enumerate(plan.slivers, start=first)
         ]
+        links = [row.id for row in rows if isinstance(row.shape, Segment)]
+        numbers = dict(zip(links, networks.free_numbers(tx, len(links)), strict=True))
+        rows = [_numbered(row, numbers) for row in rows]
         slivers.add(tx, rows)
+        networks.hold(tx, numbers)
         try:
             offers.hold(tx, plan.claims)
         except SoldOut as e:
@@ -274,6 +278,13 @@ def _refuse_known(here: set[str], request: Request) -> None:
             f"the slice has {', '.join(map(repr, known[:5]))}{' and more' if len(known) > 5 else ''} here already; "
             "Delete them first, or use other client_ids to add to the slice"
         )
+
+
+def _numbered(row: SliverRow, numbers: Mapping[SliverId, int]) -> SliverRow:
+    """A row, with its number if it is a link."""
+    if isinstance(row.shape, Segment):
+        return replace(row, shape=replace(row.shape, number=numbers[row.id]))
+    return row
 
 
 def _networks_of(rows: Iterable[SliverRow]) -> set[IPv4Network]:

@@ -265,6 +265,14 @@ sliver = Table(
     ),
 )
 
+# The numbers by which links are told apart where one wire carries several.
+network = Table(
+    "network",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("sliver_id", ForeignKey("sliver.id", ondelete="CASCADE"), nullable=False, unique=True),
+)
+
 # What there is, and who holds it. `used` only grows by the conditional UPDATE in `offers.claim`: no core is sold twice.
 # There is no CHECK (used <= total): a host that comes back smaller must be able to say so.
 

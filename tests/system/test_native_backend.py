@@ -262,7 +262,7 @@ CHILD = """
     backend = create({{"first_port": 24000, "control_network": "100.66.0.0/24", "image_folder": images}},
                      Context(name="local", state=state))
     backend.start(Quiet())
-    spec = SliverSpec(sliver=SliverId("one"), slice=SliceId("s"), offer="node1", generation=1, shape=Machine(
+    spec = SliverSpec(sliver=SliverId("one"), slice=SliceId("s"), offer="node1", generation=steps, shape=Machine(
         hostname="one", sliver_type="container", image="debian-12", cpus=1, memory_mib=256, disk_mib=512,
         accounts=(Account(name="alice", keys=({key!r},)),),
         ports=(Port(name="eth1", link=SliverId("l1"), mac="02:00:00:00:01:01",
@@ -280,7 +280,7 @@ CHILD = """
             if count == steps: os.kill(os.getpid(), 9)
     sys.addaudithook(hook)
     if what == "remove":
-        backend.remove(SliverId("one"))
+        backend.remove(SliverId("one"), "node1", steps)
     else:
         while backend.converge(spec).seen is Seen.MAKING: pass
     print("finished after", count)
@@ -307,9 +307,9 @@ def test_killed_at_any_step_a_new_node_manager_comes_to_the_right_end(
         backend.start(host)
         try:
             if what == "converge":
-                spec = machine("one", "l1", "10.1.0.1")
+                spec = replace(machine("one", "l1", "10.1.0.1"), generation=step)
                 assert shell(until_settled(backend, spec), "hostname") == "one\n"
-            backend.remove(SliverId("one"))
+            backend.remove(SliverId("one"), "node1", step)
         finally:
             backend.stop()
         assert leftovers(native_state, slivers_only=True) == [], f"killed at step {step}"
@@ -335,5 +335,5 @@ def test_a_disk_stays_with_the_edition_of_the_image_it_began_from(backend, machi
 def test_a_disk_of_any_depth_is_deleted(backend, machine, shell, native_state):
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
     shell(a, "ln -s / root; perl -e 'for (1..3000) { mkdir q(d); chdir q(d) }'")
-    backend.remove(a.sliver)
+    backend.remove(a.sliver, "node1", 1)
     assert leftovers(native_state, slivers_only=True) == []

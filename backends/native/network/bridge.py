@@ -11,9 +11,11 @@ from pyroute2 import IPRoute, NetlinkError
 from backends.protocol import Unavailable
 
 
-def ensure_link_bridge(name: str) -> None:
+def ensure_link_bridge(name: str, mtu: int) -> None:
     """A bridge that only its ports are on: the host has no address there and takes no part."""
     _ensure(name)
+    with IPRoute() as netlink:
+        netlink.link("set", index=_index(netlink, name), mtu=mtu)
     # Otherwise the host would give itself a link-local IPv6 address on every researcher's link.
     _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1")
     _set_up(name)

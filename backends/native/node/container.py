@@ -28,7 +28,7 @@ _SECCOMP = Path("/usr/share/lxc/config/common.seccomp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """One interface: name inside, name outside, bridge, hardware address, addresses."""
+    """One interface: name inside, name outside, bridge, hardware address, addresses, largest payload of a frame."""
 
     name: str
     outside: str
@@ -36,6 +36,7 @@ class Plug:
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     gateway: IPv4Address | None = None
+    mtu: int = 1500
 
 
 CONSOLE_LOG = "console.log"
@@ -142,6 +143,7 @@ def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug]
             f"{key}.link = {plug.bridge}",
             f"{key}.veth.pair = {plug.outside}",
             f"{key}.hwaddr = {plug.mac}",
+            f"{key}.mtu = {plug.mtu}",
             f"{key}.flags = up",
             *(f"{key}.ipv{address.version}.address = {address}" for address in plug.addresses),
         ]

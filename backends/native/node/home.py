@@ -1,8 +1,8 @@
 """What a host keeps of its membership: a folder for root alone, with its keys and what it was told when it joined.
 
-    bus.key bus.seed   made here, sent nowhere
-    bus.pem roots.pem  given by the aggregate manager
-    node.toml          who it is; written last, so that its being there says that the host has joined
+bus.key bus.seed   made here, sent nowhere
+bus.pem roots.pem  given by the aggregate manager
+node.toml          who it is; written last, so that its being there says that the host has joined
 """
 
 import json

@@ -20,7 +20,7 @@ from backends.native.node.disk import Disk
 from backends.native.node.idmap import IdRanges
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
-from backends.native.settings import NativeSettings
+from backends.native.settings import NodeSettings
 from backends.protocol import BackendError, Login, Machine, Observation, Seen, SliverId
 
 _SSH_PORT = 22
@@ -36,7 +36,7 @@ class Machines:
 
     def __init__(
         self,
-        settings: NativeSettings,
+        settings: NodeSettings,
         names: Names,
         journal: Journal,
         runtime: Runtime,
@@ -205,10 +205,9 @@ class Machines:
     def _shape(self, record: Record) -> None:
         """Let each port have no more than its link's capacity."""
         for number, port in enumerate(_machine(record).ports, start=1):
-            link = self._journal.get(port.link)
-            capacity = getattr(link.spec.shape, "capacity_kbps", None) if link else None
-            if capacity:
-                bridge.limit([self._names.port(record.spec.sliver, number)], capacity)
+            segment = self._links.segment(port.link)
+            if segment is not None and segment.capacity_kbps:
+                bridge.limit([self._names.port(record.spec.sliver, number)], segment.capacity_kbps)
 
     # What follows from a record
 
@@ -223,6 +222,7 @@ class Machines:
     def _plugs(self, record: Record) -> list[Plug]:
         guest = self.guest(record)
         network = self._settings.control_network
+        mtu = self._links.mtu()
         control = Plug(
             name=_CONTROL_INTERFACE,
             outside=guest.outside,
@@ -240,6 +240,7 @@ class Machines:
                     bridge=self._links.name(port.link),
                     mac=port.mac,
                     addresses=port.addresses,
+                    mtu=mtu,
                 )
                 for number, port in enumerate(_machine(record).ports, start=1)
             ),
@@ -247,7 +248,8 @@ class Machines:
 
     def _address(self, record: Record) -> IPv4Address:
         """The second address of the control network and those after it; the first is the host's."""
-        return self._settings.control_network.network_address + 2 + record.slot
+        address: IPv4Address = self._settings.control_network.network_address + 2 + record.slot
+        return address
 
     def _container(self, sliver: SliverId) -> Container:
         return Container(self._names.container(sliver), self._runtime.folder)

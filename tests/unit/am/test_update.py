@@ -207,7 +207,7 @@ def test_a_backend_that_starts_again_is_told_of_what_is_about_to_go(lone):
     from sfa_am.orchestration.backend_service import _BackendHost
 
     update(lone, node("a"), node("c"))
-    host = _BackendHost("sim", lone.store, lambda: lone.now, lambda: None)
+    host = _BackendHost("sim", lone.store, lambda: lone.now, lambda: None, lambda: None)
     assert {spec.shape.hostname for spec in host.desired()} == {"a", "b"}
 
 

@@ -1,0 +1,250 @@
+"""The node manager: everything that is on one host, made what it should be.
+
+It knows of nobody who tells it what to do: it keeps what it was told last, and brings that back after a boot without
+being told again.
+"""
+
+import contextlib
+import os
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backends.native.images import ImageFolder
+from backends.native.journal import Journal, Record
+from backends.native.messages import Inventory, Sight, Wiring
+from backends.native.names import Names
+from backends.native.network import bridge
+from backends.native.network.filter import Filter
+from backends.native.network.links import LinkBridges
+from backends.native.network.wirings import Wirings
+from backends.native.node.idmap import IdRanges
+from backends.native.node.machine import Machines
+from backends.native.node.tombstones import Tombstones
+from backends.native.node.watch import Watch
+from backends.native.runtime import Runtime
+from backends.native.sense import problems
+from backends.native.settings import NodeSettings
+from backends.protocol import (
+    Impossible,
+    Machine,
+    Observation,
+    Offer,
+    Seen,
+    Segment,
+    SliverId,
+    SliverSpec,
+    Unavailable,
+)
+
+_PROGRAMS = ("lxc-start", "lxc-stop", "lxc-attach", "nft", "tc", "unshare")
+_MIB = 1024 * 1024
+_CPU_OVERCOMMIT = 16
+_DISK_OVERCOMMIT = 4
+
+
+class NodeManager:
+    """Containers and links on this host. Safe to use from many threads."""
+
+    def __init__(self, settings: NodeSettings, state: Path) -> None:
+        """state: folder of its own, kept over restarts."""
+        self._settings = settings
+        self._names = Names.of_folder(state)
+        self._journal = Journal(state / "slivers", self._names)
+        self._tombstones = Tombstones(state / "gone")
+        self._runtime = Runtime(self._names)
+        self._images = ImageFolder(settings.image_folder or state / "images")
+        self._ids = IdRanges(settings.first_id)
+        self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
+        self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
+        self._locks_lock = threading.Lock()
+        self._links = LinkBridges(self._names, self._journal, Wirings(state / "links"), settings.underlay)
+        self._tell: Callable[[Observation], None] = _nobody
+        self._disk_mib = _DISK_OVERCOMMIT * _free_disk_mib(self._journal.folder)
+        self._watch: Watch | None = None
+        self._machines: Machines | None = None
+
+    @property
+    def name(self) -> str:
+        """Under which it is offered."""
+        return self._settings.offer
+
+    # Life
+
+    def start(self, tell: Callable[[Observation], None]) -> None:
+        """Set up this host's networks, build the image if it is missing, adopt what runs.
+
+        tell: called with what was seen that nobody asked for, from any thread. Raises Unavailable.
+        """
+        if os.geteuid() != 0:
+            raise Unavailable("containers on this host need root; run the server as root")
+        if missing := [program for program in _PROGRAMS if shutil.which(program) is None]:
+            raise Unavailable(f"programs are missing on this host: {', '.join(missing)}; see `sfa-am doctor`")
+        for image in self._images.offered():
+            self._images.build(image.name)
+        self._tell = tell
+        self._runtime.prepare()
+        bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
+        if self._settings.uplink:
+            for name in (self._names.control_bridge, self._settings.uplink):
+                Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
+        self._watch = Watch(self._ended)
+        self._machines = Machines(
+            self._settings,
+            self._names,
+            self._journal,
+            self._runtime,
+            self._images,
+            self._ids,
+            self._rules,
+            self._links,
+            self._watch,
+        )
+        for sliver in self._journal.strays():
+            self._journal.close(sliver)
+        self._links.restore()
+        machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
+        self._rules.install(self._machines.guest(record) for record in machines)
+        for record in machines:
+            self._machines.observe(record)  # begins to watch it
+
+    def stop(self) -> None:
+        """End; machines and links stay."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        self._ids.close()
+
+    # What there is
+
+    def inventory(self) -> Inventory:
+        """This host, as one offer, and how it works."""
+        settings = self._settings
+        offer = Offer(
+            name=settings.offer,
+            sliver_types=settings.sliver_types,
+            images=self._images.offered(),
+            capacity={
+                "slivers": min(settings.ports, settings.control_network.num_addresses - 3),
+                "cpus": round(1000 * (settings.cpus or _CPU_OVERCOMMIT * (os.cpu_count() or 1))),
+                "memory_mib": settings.memory_mib or _memory_mib() * 3 // 4,
+                "disk_mib": settings.disk_mib or self._disk_mib,
+            },
+            location=settings.location,
+        )
+        return Inventory(offer=offer, underlay=settings.underlay, parallel=settings.parallel)
+
+    # Slivers
+
+    def wire(self, wirings: Iterable[Wiring]) -> None:
+        """Have links lead where they should."""
+        for wiring in wirings:
+            self._links.wire(wiring)
+
+    def converge(self, spec: SliverSpec) -> Observation:
+        """Make a machine or a link what its spec says, unless something newer was said. Raises as the protocol does."""
+        with self._sliver(spec.sliver):
+            if spec.generation <= self._tombstones.generation(spec.sliver):
+                return Observation(sliver=spec.sliver, generation=spec.generation, seen=Seen.ABSENT)
+            record = self._journal.get(spec.sliver)
+            if record is not None and record.spec.generation > spec.generation:
+                return self._observed(record)
+            if found := problems(spec, self.inventory().offer):
+                raise Impossible("; ".join(found))
+            if record is None:
+                record = self._open(spec)
+            elif record.spec != spec:
+                record = self._journal.note(record, spec=spec)
+            if isinstance(spec.shape, Segment):
+                self._links.ensure(spec.sliver)
+                record = self._journal.note(record, made=spec.generation)
+                return self._observed(record)
+            return self._running_machines().converge(record)
+
+    def remove(self, sliver: SliverId, generation: int) -> None:
+        """Make a machine or a link not exist. A wish that is not newer than `generation` won't bring it back."""
+        with self._sliver(sliver):
+            self._tombstones.set(sliver, generation)
+            record = self._journal.get(sliver)
+            links: tuple[SliverId, ...] = ()
+            if record is not None and isinstance(record.spec.shape, Machine):
+                self._running_machines().remove(record)
+                links = tuple(port.link for port in record.spec.shape.ports)
+            self._journal.close(sliver)
+            self._links.remove_idle({sliver, *links})
+
+    def observe(self) -> Sight:
+        """All machines and links on this host."""
+        records = self._journal.everything().values()
+        return Sight(observations=tuple(self._observed(record) for record in records), wirings=self._links.wirings())
+
+    def heal(self) -> None:
+        """Have everything run that should and doesn't: after a boot, and when nobody else sees to it."""
+        for sliver, record in self._journal.everything().items():
+            if isinstance(record.spec.shape, Machine) and record.spec.running and record.made:
+                with self._sliver(sliver):
+                    known = self._journal.get(sliver)
+                    if known is not None and self._observed(known).seen is not Seen.RUNNING:
+                        self._running_machines().converge(known)
+
+    def console(self, sliver: SliverId) -> str:
+        """What a machine has written to its console; a link has none."""
+        record = self._journal.get(sliver)
+        if record is None or not isinstance(record.spec.shape, Machine):
+            return ""
+        return self._running_machines().console(record)
+
+    # Inside
+
+    def _open(self, spec: SliverSpec) -> Record:
+        if isinstance(spec.shape, Segment):
+            return self._journal.open(spec, None, lambda slot: True)
+        slots = range(min(self._settings.ports, self._settings.control_network.num_addresses - 3))
+        return self._journal.open(spec, slots, self._running_machines().is_port_free)
+
+    def _observed(self, record: Record) -> Observation:
+        if isinstance(record.spec.shape, Machine):
+            return self._running_machines().observe(record)
+        there = self._links.exists(record.spec.sliver)
+        return Observation(
+            sliver=record.spec.sliver, generation=record.made, seen=Seen.RUNNING if there else Seen.ABSENT
+        )
+
+    def _ended(self, sliver: SliverId) -> None:
+        """A machine's first process is gone. Whoever is at work on it knows; nobody else asked for it."""
+        with self._sliver(sliver):
+            record = self._journal.get(sliver)
+            if record is None or not record.spec.running:
+                return
+            observation = self._observed(record)
+            if observation.seen is not Seen.RUNNING:
+                with contextlib.suppress(Exception):  # the next sweep sees it as well
+                    self._tell(observation)
+
+    def _running_machines(self) -> Machines:
+        if self._machines is None:
+            raise Unavailable("this host is not ready yet; try again in a moment")
+        return self._machines
+
+    @contextmanager
+    def _sliver(self, sliver: SliverId) -> Iterator[None]:
+        """One at a time for each sliver."""
+        with self._locks_lock:
+            lock = self._locks[sliver]
+        with lock:
+            yield
+
+
+def _memory_mib() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
+
+
+def _free_disk_mib(folder: Path) -> int:
+    return shutil.disk_usage(folder).free // _MIB
+
+
+def _nobody(observation: Observation) -> None:
+    """Whoever would be told is not there yet."""

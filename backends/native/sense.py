@@ -1,0 +1,17 @@
+"""What can be said of a spec without trying: whether a node has what it asks for."""
+
+from backends.protocol import Machine, Offer, SliverSpec
+
+
+def problems(spec: SliverSpec, offer: Offer) -> list[str]:
+    """Why a node could never make this, a sentence each: an image or a type it has not, more memory than there is."""
+    if not isinstance(spec.shape, Machine):
+        return []
+    found = []
+    if spec.shape.image not in {image.name for image in offer.images}:
+        found.append(f"image {spec.shape.image!r} is not offered here")
+    if spec.shape.sliver_type not in {kind.name for kind in offer.sliver_types}:
+        found.append(f"sliver type {spec.shape.sliver_type!r} is not offered here")
+    if spec.shape.memory_mib > offer.capacity["memory_mib"]:
+        found.append(f"{spec.shape.memory_mib} MiB of memory are more than there is in one place")
+    return found
