@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic.fields import FieldInfo
 
-from backends.native.settings import NodeSettings
+from backends.native.settings import BackendSettings
 from sfa_am import cli, errors
 from sfa_am.config import SECTIONS, Config
 from sfa_am.slices.states import ACTIONS, LEADS_TO, TABLE, Action, Allocation, Operational
@@ -50,8 +50,8 @@ def settings_page() -> str:
             value = f"`{_value(getattr(default, key))}`" if default else _unset(field)
             parts.append(f"| `{key}` | {value} | {_line(field.description)} |")
     parts.append("\n\n## `settings` of the plugin `native`\n\n| key | default | meaning |\n|---|---|---|")
-    native = NodeSettings()
-    for key, field in NodeSettings.model_fields.items():
+    native = BackendSettings()
+    for key, field in BackendSettings.model_fields.items():
         value = getattr(native, key)
         if key == "sliver_types":
             shown = ", ".join(kind.name for kind in value)

@@ -25,6 +25,7 @@ from sfa_am.authority import Authority, Clearinghouse, Registry, server_hosts
 from sfa_am.authority.revocation import Revocations
 from sfa_am.authority.revocation_lists import RevocationLists
 from sfa_am.authority.services import own_services
+from sfa_am.bus import BusFolder, Enrolment
 from sfa_am.config import Config, ConfigError
 from sfa_am.errors import AMError, Unavailable
 from sfa_am.orchestration.backend_service import BackendService
@@ -52,6 +53,7 @@ _EXPIRY_EVERY = 1.0
 _RENEWAL_EVERY = 3600.0
 """Certificates and lists live for days: more often than daily, because a laptop sleeps."""
 _LOOK_FOR_LISTS_EVERY = 30.0
+_WHO_MAY_CONNECT_EVERY = 30.0
 _BACKLOG = 1024
 """Tools open several connections at once, each for one call."""
 
@@ -136,6 +138,8 @@ class Server(MultiService):
             if abandoned := operations.release_all(tx):
                 log.info("taking up what an earlier run left", operations=abandoned)
         self._pool = ThreadPool(minthreads=1, maxthreads=config.server.threads, name="calls")
+        self._bus = BusFolder(state, config.aggregate.authority)
+        self._enrolment = Enrolment(self.store, self._bus)
         made = load_backends(config, state) if "aggregate" in config.server.doors else {}
         self._backends = {name: BackendService(name, backend, self.store, now) for name, backend in made.items()}
         for backend_service in self._backends.values():
@@ -150,6 +154,7 @@ class Server(MultiService):
         self._tls: Any = ClientCertificateTLS(*keys)
         self._every(_EXPIRY_EVERY, self._expire)
         self._every(_RENEWAL_EVERY, self._renew)
+        self._every(_WHO_MAY_CONNECT_EVERY, self._tell_who_may_connect)
         self._every(min(_LOOK_FOR_LISTS_EVERY, config.trust.crl_minutes * 60), self._fetch_lists, apart=True)
         self._open_doors()
 
@@ -199,7 +204,7 @@ class Server(MultiService):
         )
         urls = {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"}
         about = About(identity.manager, config.aggregate.title, urls)
-        return addresses.of_aggregate(self._reactor, self._pool, service, about, now=self._now)
+        return addresses.of_aggregate(self._reactor, self._pool, service, about, self._enrolment, now=self._now)
 
     def _authority_tree(self, gate: Gate) -> Any:
         config, authority = self._config, self._authority
@@ -282,6 +287,13 @@ class Server(MultiService):
         if self._tls.reload():
             log.info("new connections are shown another certificate")
         self._revocations.current(self._now())
+        if self._bus.is_founded:
+            self._bus.renew(now=self._now())
+
+    def _tell_who_may_connect(self) -> None:
+        """Make up for a command that was interrupted, or for a server of the bus that was not there."""
+        if self._bus.is_founded:
+            self._enrolment.publish()
 
     def _fetch_lists(self) -> None:
         """Ask for the revocation lists that are due; one that can't be had does not keep the others waiting."""

@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from sfa_am.commands.bus import bus
 from sfa_am.commands.credential import credential
 from sfa_am.commands.federation import federate
 from sfa_am.commands.installation import init, serve
+from sfa_am.commands.nodes import node
 from sfa_am.commands.own_authority import authority
 from sfa_am.commands.people import user
 from sfa_am.commands.services import service
@@ -45,7 +47,7 @@ def main(context: click.Context, state: Path) -> None:
     context.obj = state
 
 
-for command in (init, serve, status, user, authority, service, trust_group, federate, credential, doctor):
+for command in (init, serve, status, bus, node, user, authority, service, trust_group, federate, credential, doctor):
     main.add_command(command)
 
 

@@ -275,6 +275,19 @@ def from_values(values: Mapping[str, Any]) -> Config:
         raise _refusal("", e) from e
 
 
+NATIVE = "native"
+"""The plugin whose backends may have several hosts, reached over a bus."""
+
+
+def on_bus(config: Config, bus: str) -> Config:
+    """The same settings with another bus for all backends that can be on one."""
+    backends = tuple(
+        one.model_copy(update={"settings": {**one.settings, "bus": bus}}) if one.plugin == NATIVE else one
+        for one in config.backend
+    )
+    return config.model_copy(update={"backend": backends})
+
+
 def _refusal(where: str, e: ValidationError) -> ConfigError:
     return ConfigError("\n".join(where + _explain(error) for error in e.errors()))
 

@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from backends import enrolment
 from backends.protocol import SliverType
 
 _DEFAULT_TYPES = (
@@ -68,18 +69,39 @@ class NodeSettings(BaseModel):
         return self.publish_host or str(self.publish_address)
 
 
-def read(settings: Mapping[str, object]) -> NodeSettings:
+class BackendSettings(NodeSettings):
+    """What an operator can set of a backend: the bus to its hosts, or all of the one host there is."""
+
+    bus: str = ""
+    """The bus on which this backend's hosts are reached: `nats://HOST:PORT`, several joined by commas; see
+    `sfa-am bus init`. Empty: there is one host, the one that the server runs on. With a bus, all other settings here
+    are each host's own, in its `node.toml`."""
+
+    @field_validator("bus")
+    @classmethod
+    def _bus_has_an_address(cls, bus: str) -> str:
+        if bus:
+            enrolment.bus_urls(bus)
+        return bus
+
+
+Settings = TypeVar("Settings", bound=NodeSettings)
+
+
+def read(settings: Mapping[str, object], kind: type[Settings]) -> Settings:
     """Raises ValueError with a sentence for each wrong key."""
     try:
-        return NodeSettings.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as e:
-        raise ValueError("; ".join(_explain(error["type"], error["loc"], error["msg"]) for error in e.errors())) from e
+        sentences = (_explain(error["type"], error["loc"], error["msg"], kind) for error in e.errors())
+        raise ValueError("; ".join(sentences)) from e
 
 
-def _explain(kind: str, location: tuple[int | str, ...], message: str) -> str:
+def _explain(kind: str, location: tuple[int | str, ...], message: str, settings: type[NodeSettings]) -> str:
     key = ".".join(map(str, location))
     if kind != "extra_forbidden":
         return f"settings.{key}: {message}"
-    near = difflib.get_close_matches(str(location[-1]), NodeSettings.model_fields, n=1, cutoff=0.5)
-    known = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(NodeSettings.model_fields))}"
-    return f"settings.{key}: no such setting; {known}"
+    known = settings.model_fields
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"settings.{key}: no such setting; {hint}"

@@ -43,8 +43,13 @@ def init(state: Path, authority: str, public_host: str, changes: tuple[str, ...]
 
 
 @click.command()
+@click.option(
+    "--bus",
+    metavar="URL",
+    help="Reach the hosts of native backends over this bus, nats://HOST:PORT, whatever their setting `bus` says.",
+)
 @click.pass_obj
-def serve(state: Path) -> None:
+def serve(state: Path, bus: str | None) -> None:
     """Run the aggregate manager, the registry and the backends in the foreground."""
     # The reactor is installed by its first import: only the command that needs it brings it in.
     from twisted.internet import reactor
@@ -53,9 +58,10 @@ def serve(state: Path) -> None:
 
     installation = Installation(state)
     installation.store.close()
-    logs.configure(installation.config.log)
+    config = installation.config if bus is None else settings.on_bus(installation.config, bus)
+    logs.configure(config.log)
     try:
         with app.sole_user_of(state):
-            app.run(state, installation.config, reactor)
+            app.run(state, config, reactor)
     except (ConfigError, app.AlreadyRunning) as e:
         raise click.ClickException(str(e)) from e

@@ -308,6 +308,32 @@ claim = Table(
     Column("amount", BigInteger, nullable=False),
 )
 
+# The hosts of a backend that has several: who may speak for which on the bus, and who is asked to join.
+
+node_manager = Table(
+    "node_manager",
+    metadata,
+    Column("backend", String(16), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("nkey", String(56), nullable=False, unique=True),
+    Column("certificate_fingerprint", String(64), nullable=False),
+    Column("joined_at", UtcTime, nullable=False),
+    Column("wanted", String(12), nullable=False, default="up", server_default="up"),
+    CheckConstraint("wanted IN ('up', 'draining', 'maintenance')", name="wanted"),
+)
+
+node_invitation = Table(
+    "node_invitation",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the secret, which is kept nowhere
+    Column("backend", String(16), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("replaces", Boolean, nullable=False),  # whether a host of this name may be there already
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    Column("used_by", String(56)),  # the nkey that joined with it
+)
+
 # What is to be done, and what was.
 
 operation = Table(

@@ -77,9 +77,9 @@ class Agent:
     def _saw(self, observation: Observation) -> None:
         self._publish("seen", observation)
 
-    def _publish(self, what: str, message: object) -> None:
-        with contextlib.suppress(NobodyAnswers):  # the bus is away; what is lost is asked for when it is back
-            self._bus.publish(f"{self._prefix}.{what}.{self._manager.name}", messages.write(message))
+    def _publish(self, kind: str, message: object) -> None:
+        with contextlib.suppress(NobodyAnswers):  # a bus that is away: the next beat or sweep says the same
+            self._bus.publish(f"{self._prefix}.{kind}.{self._manager.name}", messages.write(message))
 
     def _answer(self, subject: str, body: bytes) -> bytes:
         verb = subject.rpartition(".")[2]
