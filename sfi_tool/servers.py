@@ -1,5 +1,6 @@
 """Talking to servers: XML-RPC over TLS with a client certificate, the connection kept open between calls."""
 
+import errno
 import http.client
 import re
 import ssl
@@ -137,6 +138,16 @@ class _Connection(http.client.HTTPSConnection):
                 raise
             self._hang_up()
             self._connect_to_authority(e)
+
+    def send(self, data: Any) -> None:
+        """As the standard library does; a connection that ended while it was kept open is told as one without TLS is.
+
+        `xmlrpc.client` then makes a new one, once.
+        """
+        try:
+            super().send(data)
+        except ssl.SSLEOFError as e:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection has ended") from e
 
     def _connect_to_authority(self, refused: ssl.SSLCertVerificationError) -> None:
         checks, self._checks.check_hostname = self._checks.check_hostname, False

@@ -39,6 +39,13 @@ def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
 
 def clean(state: Path) -> None:
     """Remove all of it, slivers with what is on their disks included. The state folder's other contents stay."""
+    shut_down(state)
+    for folder in ("slivers", "links"):
+        delete_tree(state / folder)
+
+
+def shut_down(state: Path) -> None:
+    """End all processes and remove what is of the kernel's: what a reboot would do. What is on disks stays."""
     names = Names.of_folder(state)
     runtime = Runtime(names)
     for entry in _entries(runtime.folder):
@@ -57,8 +64,6 @@ def clean(state: Path) -> None:
     if tables_beginning(names.table):
         defaults = NodeSettings()
         Filter(names, defaults.control_network, defaults.publish_address, "").uninstall()
-    for folder in ("slivers", "links"):
-        delete_tree(state / folder)
 
 
 def _entries(folder: Path) -> list[Path]:

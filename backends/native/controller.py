@@ -14,11 +14,21 @@ import structlog
 
 from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
-from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Order, Removal, Sight, Wiring
+from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Removal, Sight, Wiring
 from backends.native.node.agent import Agent
 from backends.native.sense import problems
-from backends.native.topology import Topology, links_of
-from backends.protocol import BackendError, Host, Impossible, Observation, Offer, SliverId, SliverSpec, Unavailable
+from backends.native.topology import Topology
+from backends.protocol import (
+    BackendError,
+    Host,
+    Impossible,
+    Observation,
+    Offer,
+    Seen,
+    SliverId,
+    SliverSpec,
+    Unavailable,
+)
 
 log = structlog.get_logger()
 
@@ -36,6 +46,7 @@ class _Node:
 
     heard:  when it was last heard, on the clock that only goes forwards
     wired:  what it was last told of links, by link
+    telling: held from finding out what to tell it of a link until it has answered, so that news never come after newer
     """
 
     name: str
@@ -44,6 +55,7 @@ class _Node:
     heard: float
     is_up: bool = True
     wired: dict[SliverId, Wiring] = field(default_factory=dict)
+    telling: threading.Lock = field(default_factory=threading.Lock)
 
 
 class NativeBackend:
@@ -55,6 +67,8 @@ class NativeBackend:
         self._prefix = prefix
         self._own = own
         self._nodes: dict[str, _Node] = {}
+        self._asking: set[str] = set()
+        """Nodes that are being asked what they are."""
         self._lock = threading.Lock()
         self._topology = Topology()
         self._host: Host | None = None
@@ -109,22 +123,20 @@ class NativeBackend:
         node = self._node(spec.offer)
         if found := problems(spec, node.inventory.offer):
             raise Impossible("; ".join(found))
-        self._topology.put(spec)
-        links = links_of(spec)
-        wirings = tuple(self._wiring(link, node) for link in links)
-        for link in links:
-            self._wire_others(link, besides=node)
-        body = self._ask(node, "converge", Order(spec=spec, wirings=wirings), _PATIENCE)
-        node.wired.update({wiring.link: wiring for wiring in wirings})
-        return replace(messages.read(Observation, body), offer=node.name)
+        for link in self._topology.put(spec):
+            self._wire_all(link)
+        observation = messages.read(Observation, self._ask(node, "converge", spec, _PATIENCE))
+        if observation.seen is Seen.ABSENT:  # a removal overtook this wish
+            self._rewire(self._topology.drop(spec.sliver, spec.generation), node)
+        return replace(observation, offer=node.name)
 
     def remove(self, sliver: SliverId, offer: str, generation: int) -> None:
         """Have its node remove it, and the other nodes of its links forget it."""
         node = self._node(offer)
+        with node.telling:  # whoever tells it of its links now has done so before it forgets them
+            links = self._topology.drop(sliver, generation)
         self._ask(node, "remove", Removal(sliver=sliver, generation=generation), _PATIENCE)
-        node.wired.pop(sliver, None)
-        for link in self._topology.drop(sliver):
-            self._wire_others(link, besides=None)
+        self._rewire(links, node)
 
     def observe(self) -> Iterable[Observation]:
         """Everything on the nodes that are there. What they know of links is put right on the way."""
@@ -138,8 +150,9 @@ class NativeBackend:
                 self._lost(node)
                 continue
             found.extend(replace(observation, offer=node.name) for observation in sight.observations)
-            node.wired = {wiring.link: wiring for wiring in sight.wirings}
-            for link in node.wired:
+            with node.telling:
+                node.wired = {wiring.link: wiring for wiring in sight.wirings}
+            for link in self._topology.links_at(node.name) | set(node.wired):
                 self._wire(node, link)
         return found
 
@@ -159,10 +172,17 @@ class NativeBackend:
             if node is not None and node.beat == beat and node.is_up:
                 node.heard = time.monotonic()
                 return
-        inventory = messages.read(Inventory, self._request(name, "inventory", True, _SHORT_PATIENCE))
-        with self._lock:
-            came = _Node(name=name, beat=beat, inventory=inventory, heard=time.monotonic())
-            self._nodes[name] = came
+            if name in self._asking:
+                return
+            self._asking.add(name)
+        try:
+            inventory = messages.read(Inventory, self._request(name, "inventory", True, _SHORT_PATIENCE))
+            with self._lock:
+                self._nodes[name] = _Node(name=name, beat=beat, inventory=inventory, heard=time.monotonic())
+        except Unavailable:
+            return  # gone again; its next beat comes if it isn't
+        finally:
+            self._asking.discard(name)
         log.info("a node is there", node=name, was_known=node is not None)
         self._changed()
 
@@ -201,24 +221,39 @@ class NativeBackend:
         node = self._nodes.get(name)
         return node.inventory.underlay if node else None
 
-    def _wire_others(self, link: SliverId, *, besides: _Node | None) -> None:
-        """Have the other nodes of a link know where it leads now."""
+    def _wire_all(self, link: SliverId) -> None:
+        """Have all nodes of a link know where it leads now."""
         for name in sorted(self._topology.nodes_of(link)):
             node = self._nodes.get(name)
-            if node is not None and node is not besides and node.is_up:
+            if node is not None and node.is_up:
                 self._wire(node, link)
 
     def _wire(self, node: _Node, link: SliverId) -> None:
-        """Tell a node of a link, unless it knows. One that can't be told now is told when it is back."""
-        wiring = self._wiring(link, node)
-        if node.wired.get(link) == wiring:
-            return
-        try:
-            self._ask(node, "wire", wiring, _SHORT_PATIENCE)
-        except BackendError as e:
-            log.warning("a node could not be told of a link", node=node.name, link=link, reason=str(e))
-        else:
-            node.wired[link] = wiring
+        """Tell a node of a link, or that it is of no concern there any more, unless it knows.
+
+        One that can't be told now is told by the next sweep, or when it is back.
+        """
+        with node.telling:
+            is_there = node.name in self._topology.nodes_of(link)
+            wiring = self._wiring(link, node) if is_there else None
+            if node.wired.get(link) == wiring:
+                return
+            node.wired.pop(link, None)
+            try:
+                if wiring is None:
+                    self._ask(node, "unwire", link, _SHORT_PATIENCE)
+                else:
+                    self._ask(node, "wire", wiring, _SHORT_PATIENCE)
+                    node.wired[link] = wiring
+            except BackendError as e:
+                log.warning("a node could not be told of a link", node=node.name, link=link, reason=str(e))
+
+    def _rewire(self, links: Iterable[SliverId], node: _Node) -> None:
+        """A sliver on these links is gone from a node, which may have forgotten them with it."""
+        for link in links:
+            with node.telling:
+                node.wired.pop(link, None)
+            self._wire_all(link)
 
     # Requests
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from backends.protocol import BackendError, Impossible, Observation, Offer, Segment, SliverId, SliverSpec, Unavailable
+from backends.protocol import BackendError, Impossible, Observation, Offer, Segment, SliverId, Unavailable
 
 T = TypeVar("T")
 
@@ -55,14 +55,6 @@ class Wiring:
     link: SliverId
     segment: Segment | None = None
     neighbours: tuple[Neighbour, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A spec to make true, with what there is to know of the links it touches."""
-
-    spec: SliverSpec
-    wirings: tuple[Wiring, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,23 +23,31 @@ class Topology:
         """The newest wish for a sliver."""
         return self._specs.get(sliver)
 
-    def put(self, spec: SliverSpec) -> None:
-        """A wish; one that is older than what is known changes nothing."""
+    def put(self, spec: SliverSpec) -> tuple[SliverId, ...]:
+        """A wish; one that is older than what is known changes nothing. Returns the links that it is or was on."""
         with self._lock:
             known = self._specs.get(spec.sliver)
             if known is not None and known.generation > spec.generation:
-                return
+                return links_of(known)
             self._forget(spec.sliver)
             self._specs[spec.sliver] = spec
             for link in links_of(spec):
                 self._on_link[link].add(spec.sliver)
+        return tuple(dict.fromkeys((*(links_of(known) if known else ()), *links_of(spec))))
 
-    def drop(self, sliver: SliverId) -> tuple[SliverId, ...]:
-        """Nothing is wished for a sliver any more. Returns the links that it was on."""
+    def drop(self, sliver: SliverId, generation: int) -> tuple[SliverId, ...]:
+        """Nothing up to a generation is wished for a sliver any more. Returns the links that it was on."""
         with self._lock:
             spec = self._specs.get(sliver)
+            if spec is None or spec.generation > generation:
+                return ()
             self._forget(sliver)
-        return links_of(spec) if spec else ()
+        return links_of(spec)
+
+    def links_at(self, node: str) -> set[SliverId]:
+        """The links that a node has something of."""
+        with self._lock:
+            return {link for spec in self._specs.values() if spec.offer == node for link in links_of(spec)}
 
     def nodes_of(self, link: SliverId) -> set[str]:
         """The nodes that have something of a link: machines on it, or the link itself."""

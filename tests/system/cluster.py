@@ -1,22 +1,26 @@
-"""Several hosts on this one: network namespaces on one wire, with a node manager in each; bus and controller in a hub.
+"""Several hosts on this one: namespaces on one wire, with a node manager in each; bus and controller in a hub.
 
-The hosts share the file system and nothing of the network. A test's own thread enters the hub, and with it everything
-it starts.
+The hosts share the file system and nothing of the network; each has its own mounts. A test's own thread enters the hub,
+and with it everything it starts.
 """
 
+import ctypes
+import os
 import secrets
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from pyroute2 import IPRoute, NetNS, netns
 from system.server import PROGRAMS, RunningServer
 
-from backends.native.cleanup import clean, leftovers
+from backends.native.cleanup import clean, leftovers, shut_down
+from backends.native.names import Names
+from backends.native.runtime import Runtime
 
 _HUB = IPv4Address("10.199.0.1")
 _BUS = f"nats://{_HUB}:4222"
@@ -30,6 +34,59 @@ def inside(namespace: str) -> Iterator[None]:
         yield
     finally:
         netns.popns()
+
+
+class Lodging:
+    """A host's network and mount namespaces, for as long as a process of no use otherwise stays in them.
+
+    Its /sys is its own: containers' tools look there for bridges, and find those of the network it was mounted in.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        script = (
+            "set -e; new=$(mktemp -d); mount -t sysfs sysfs $new; mount --rbind /sys/fs/cgroup $new/fs/cgroup; "
+            "mount --move $new /sys; rmdir $new; echo ready; exec sleep infinity"
+        )
+        with inside(namespace):
+            command = ["unshare", "--mount", "--propagation=private", "sh", "-c", script]
+            self._keeper = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self._keeper.stdout is not None
+        assert self._keeper.stdout.readline() == b"ready\n"
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread, and what it starts, on that host."""
+        kinds = ("net", "mnt")
+        folder = os.getcwd()  # noqa: PTH109 - a mount namespace is entered at its root
+        back = [os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+        there = [os.open(f"/proc/{self._keeper.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+        try:
+            _call("unshare", _CLONE_FS)  # or the other threads would have to come along
+            for namespace in there:
+                _call("setns", namespace, 0)
+            os.chdir(folder)
+            yield
+        finally:
+            for namespace in back:
+                _call("setns", namespace, 0)
+            os.chdir(folder)
+            for namespace in (*back, *there):
+                os.close(namespace)
+
+    def end(self) -> None:
+        """Its mounts go with the last process in it."""
+        self._keeper.kill()
+        self._keeper.communicate()
+
+
+_CLONE_FS = 0x200
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(function: str, *arguments: int) -> None:
+    if getattr(_libc, function)(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{function}: {os.strerror(error)}")
 
 
 class Wire:
@@ -86,7 +143,8 @@ class Node:
     def __init__(self, wire: Wire, number: int, home: Path, images: Path) -> None:
         self.name = f"node{number}"
         self.number = number
-        self.namespace, self.address = wire.plug(number)
+        namespace, self.address = wire.plug(number)
+        self._lodging = Lodging(namespace)
         self.state = home / self.name
         self.log = home / f"{self.name}.log"
         self._images = images
@@ -112,7 +170,7 @@ class Node:
         """Run the node manager."""
         with self.log.open("ab") as log:
             command = [PROGRAMS / "sfa-node", "run", "--state", self.state]
-            with inside(self.namespace):
+            with self._lodging.entered():
                 self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def kill(self) -> None:
@@ -125,20 +183,44 @@ class Node:
         """Slivers go on."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            try:
+                self.process.wait(timeout=30)
+            finally:
+                self.process.kill()
+
+    @property
+    def containers(self) -> Path:
+        """The folder in which its containers are known to their own tools."""
+        return Runtime(Names.of_folder(self.state)).folder
 
     def left(self, *, slivers_only: bool = True) -> list[str]:
         """What is on this host."""
-        with inside(self.namespace):
+        with self._lodging.entered():
             return leftovers(self.state, slivers_only=slivers_only)
 
+    def reboot(self) -> None:
+        """Lose what a boot loses: processes, mounts, networks, rules. What is on disks stays."""
+        self.stop()
+        with self._lodging.entered():
+            shut_down(self.state)
+        self.start()
+
     def clean(self) -> None:
-        """Remove it."""
-        with inside(self.namespace):
+        """Remove what is on it."""
+        with self._lodging.entered():
             clean(self.state)
 
+    def leave(self) -> None:
+        """End it: with its namespaces go the mounts that nobody removed."""
+        self._lodging.end()
+
+    def says(self, *command: str | Path) -> str:
+        """What a program prints that runs on this host."""
+        with self._lodging.entered():
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
     def _run(self, *arguments: str) -> None:
-        with inside(self.namespace):
+        with self._lodging.entered():
             command = [PROGRAMS / "sfa-node", *arguments, "--state", self.state]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -187,7 +269,7 @@ class Cluster:
 
     def nodes_up(self) -> int:
         """How many offers can be had."""
-        return sum(offer["state"] == "up" for offer in self.server.status()["offers"])
+        return sum(offer["up"] for offer in self.server.status()["offers"])
 
     def wait_for_nodes(self, wanted: int, timeout: float = 60) -> float:
         """Wait until so many are there; returns the seconds it took."""
@@ -196,14 +278,14 @@ class Cluster:
         return time.monotonic() - begin
 
     def stop(self) -> None:
-        """End all processes, remove all slivers."""
-        self.server.stop()
-        for node in self.nodes:
-            node.stop()
-            node.clean()
-        if self.bus is not None and self.bus.poll() is None:
-            self.bus.terminate()
-            self.bus.wait(timeout=10)
+        """End all processes, remove all slivers; whatever fails, the rest is done."""
+        with ExitStack() as steps:
+            if self.bus is not None:
+                steps.callback(self.kill_bus)
+            for node in self.nodes:
+                steps.callback(node.clean)
+                steps.callback(node.stop)
+            steps.callback(self.server.stop)
 
     def left(self, *, slivers_only: bool = True) -> list[str]:
         """What is on all hosts."""
@@ -223,6 +305,8 @@ def cluster(home: Path, images: Path, nodes: int = 3) -> Iterator[Cluster]:
             finally:
                 running.stop()
                 left = running.left(slivers_only=False)
+                for node in running.nodes:
+                    node.leave()
             assert left == []
     finally:
         wire.remove()

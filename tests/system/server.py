@@ -81,7 +81,10 @@ class RunningServer:
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            try:
+                self.process.wait(timeout=30)
+            finally:
+                self.process.kill()
 
     def session(self, name: str = "operator") -> Session:
         return Session(Folder.open(self.state / "operator" if name == "operator" else self.state.parent / name))

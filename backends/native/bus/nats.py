@@ -226,6 +226,8 @@ class NatsBus:
                 log.warning("the bus is lost; will connect again", url=url)
             finally:
                 await _closed(client)
+            if self._is_closed:
+                return  # being told so by a cancellation gets lost when the connection ends in the same moment
             # Not all at once, when a server comes back that many had lost.
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nothing is kept secret by it
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -10,9 +10,9 @@ import structlog
 
 from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
-from backends.native.messages import Answer, Beat, Order, Removal, Wiring
+from backends.native.messages import Answer, Beat, Removal, Wiring
 from backends.native.node.manager import NodeManager
-from backends.protocol import BackendError, Observation, SliverId, Unavailable
+from backends.protocol import BackendError, Observation, SliverId, SliverSpec, Unavailable
 
 log = structlog.get_logger()
 
@@ -35,6 +35,7 @@ class Agent:
             "converge": self._converge,
             "remove": self._remove,
             "wire": self._wire,
+            "unwire": self._unwire,
             "observe": lambda _: self._manager.observe(),
             "inventory": lambda _: self._manager.inventory(),
             "console": lambda body: self._manager.console(SliverId(messages.read(str, body))),
@@ -97,9 +98,7 @@ class Agent:
         return messages.write(answer)
 
     def _converge(self, body: bytes) -> object:
-        order = messages.read(Order, body)
-        self._manager.wire(order.wirings)
-        return self._manager.converge(order.spec)
+        return self._manager.converge(messages.read(SliverSpec, body))
 
     def _remove(self, body: bytes) -> object:
         removal = messages.read(Removal, body)
@@ -107,5 +106,9 @@ class Agent:
         return True
 
     def _wire(self, body: bytes) -> object:
-        self._manager.wire([messages.read(Wiring, body)])
+        self._manager.wire(messages.read(Wiring, body))
+        return True
+
+    def _unwire(self, body: bytes) -> object:
+        self._manager.unwire(SliverId(messages.read(str, body)))
         return True

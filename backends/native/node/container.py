@@ -70,7 +70,12 @@ class Container:
         (own / "config").write_text(settings)
         log = own / "start.log"
         log.unlink(missing_ok=True)
-        self._run("lxc-start", "--daemon", f"--logfile={log}", "--logpriority=WARN", timeout=_START_TIMEOUT)
+        try:
+            self._run("lxc-start", "--daemon", f"--logfile={log}", "--logpriority=WARN", timeout=_START_TIMEOUT)
+        except BackendError as e:
+            if log.exists():
+                e.add_note(log.read_text(errors="replace")[-2000:])
+            raise
 
     def stop(self, *, gracefully: bool) -> None:
         """Stop it, after letting it shut down by itself if wanted; nothing happens when it is stopped."""

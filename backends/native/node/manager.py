@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,10 +150,13 @@ class NodeManager:
 
     # Slivers
 
-    def wire(self, wirings: Iterable[Wiring]) -> None:
-        """Have links lead where they should."""
-        for wiring in wirings:
-            self._links.wire(wiring)
+    def wire(self, wiring: Wiring) -> None:
+        """Have a link lead where it should."""
+        self._links.wire(wiring)
+
+    def unwire(self, link: SliverId) -> None:
+        """Forget a link, unless something here needs it."""
+        self._links.remove_idle([link])
 
     def converge(self, spec: SliverSpec) -> Observation:
         """Make a machine or a link what its spec says, unless something newer was said. Raises as the protocol does."""
