@@ -311,3 +311,25 @@ def cluster(home: Path, images: Path, nodes: int = 3) -> Iterator[Cluster]:
     finally:
         wire.remove()
     assert not [name for name in netns.listnetns() if name.startswith(wire.tag)]
+
+
+def request(lans: dict[str, tuple[int, ...]]) -> str:
+    """Machines m1, m2, ... with an interface on each of their LANs, spread over the hosts by number."""
+    numbers = sorted({number for members in lans.values() for number in members})
+    xml = ['<rspec type="request" xmlns="http://www.geni.net/resources/rspec/3">']
+    for n in numbers:
+        xml.append(f'<node client_id="m{n}" component_id="urn:publicid:IDN+plc+node+node{1 + n % 3}">')
+        for position, (name, members) in enumerate(lans.items()):
+            if n in members:
+                address = f'<ip address="10.20.{position}.{n}" netmask="255.255.255.0" type="ipv4"/>'
+                xml.append(f'<interface client_id="m{n}:{name}">{address}</interface>')
+        xml.append("</node>")
+    for name, members in lans.items():
+        ends = "".join(f'<interface_ref client_id="m{n}:{name}"/>' for n in members)
+        xml.append(f'<link client_id="{name}">{ends}</link>')
+    return "".join([*xml, "</rspec>"])
+
+
+def running_on(node: Node) -> list[str]:
+    """Names of the containers that run on a host, by their own tool."""
+    return node.says("lxc-ls", "-P", node.containers, "-1", "--running").split()

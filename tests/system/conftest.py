@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from system.cluster import cluster
 
 from backends.native.cleanup import clean, leftovers
 
@@ -81,3 +82,18 @@ def server(tmp_path_factory, images):
         left = leftovers(running.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []
+
+
+@pytest.fixture(scope="module")
+def hosts(images):
+    home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
+    try:
+        with cluster(home, images) as running:
+            running.server.add_user("alice")
+            yield running
+    except BaseException:
+        for log in sorted(home.glob("*.log")):
+            print(f"== {log.name}\n{log.read_text()[-6000:]}")
+        raise
+    finally:
+        shutil.rmtree(home)

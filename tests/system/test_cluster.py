@@ -1,13 +1,10 @@
 """Several hosts: machines of one slice on all of them, links between them, hosts and controllers that come and go."""
 
-import shutil
-import tempfile
 from itertools import combinations
-from pathlib import Path
 
 import pytest
-from system.cluster import Cluster, Node, cluster
-from system.conftest import run_over_ssh
+from system.cluster import Cluster, request, running_on
+from system.machines import pings, shell
 from system.server import allocate, provision, states
 
 from rspec import read_manifest
@@ -22,51 +19,8 @@ LANS = {"red": (1, 2, 3, 4), "green": (3, 4, 5), "blue": (1, 6)}
 """Machines by number on each LAN; number n is on host 1 + n modulo 3."""
 
 
-@pytest.fixture(scope="module")
-def hosts(images):
-    home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
-    try:
-        with cluster(home, images) as running:
-            running.server.add_user("alice")
-            yield running
-    except BaseException:
-        for log in sorted(home.glob("*.log")):
-            print(f"== {log.name}\n{log.read_text()[-6000:]}")
-        raise
-    finally:
-        shutil.rmtree(home)
-
-
-def request(lans: dict[str, tuple[int, ...]]) -> str:
-    """Machines m1, m2, ... with an interface on each of their LANs, spread over the hosts by number."""
-    numbers = sorted({number for members in lans.values() for number in members})
-    xml = ['<rspec type="request" xmlns="http://www.geni.net/resources/rspec/3">']
-    for n in numbers:
-        xml.append(f'<node client_id="m{n}" component_id="urn:publicid:IDN+plc+node+node{1 + n % 3}">')
-        for position, (name, members) in enumerate(lans.items()):
-            if n in members:
-                address = f'<ip address="10.20.{position}.{n}" netmask="255.255.255.0" type="ipv4"/>'
-                xml.append(f'<interface client_id="m{n}:{name}">{address}</interface>')
-        xml.append("</node>")
-    for name, members in lans.items():
-        ends = "".join(f'<interface_ref client_id="m{n}:{name}"/>' for n in members)
-        xml.append(f'<link client_id="{name}">{ends}</link>')
-    return "".join([*xml, "</rspec>"])
-
-
 def is_ready(slice_: Slice) -> bool:
     return set(states(slice_).values()) == {"geni_ready"}
-
-
-def shell(slice_: Slice, name: str, command: str, *, timeout: float = 30) -> str:
-    """What a command says in a machine, over SSH."""
-    node = next(n for n in read_manifest(slice_.describe()["geni_rspec"]).nodes if n.client_id == name)
-    done = run_over_ssh(slice_.session.folder.key, node.logins[0], command, timeout=timeout)
-    return done.stdout + done.stderr
-
-
-def pings(slice_: Slice, name: str, address: str) -> bool:
-    return "1 received" in shell(slice_, name, f"ping -c 1 -W 2 {address} || true")
 
 
 @pytest.fixture
@@ -172,11 +126,6 @@ def test_the_controller_may_die(hosts, made):
     hosts.wait_for_nodes(3)
     hosts.server.wait_for(lambda: is_ready(pair))
     assert pings(pair, "m1", "10.20.0.2")
-
-
-def running_on(node: Node) -> list[str]:
-    """Names of the containers that run on a host, by their own tool."""
-    return node.says("lxc-ls", "-P", node.containers, "-1", "--running").split()
 
 
 def test_after_a_boot_everything_is_made_again(hosts, made):
