@@ -91,8 +91,8 @@ def place(
 ) -> Plan:
     """Find room for everything in `request`.
 
-    Raises BadArgs for what no offer knows (a type, an image, a component), NotFeasible for what is not free,
-    Unavailable when nothing answers.
+    Raises BadArgs for what no offer knows (a type, an image, a component), Unsupported for what is done nowhere here,
+    NotFeasible for what is not free, Unavailable when nothing answers.
     """
     up = [stock for stock in stocks if stock.is_up]
     if not up:
@@ -100,6 +100,8 @@ def place(
     with refusals_together() as attempt:
         for node in request.nodes:
             attempt(_refuse_unknown, node, stocks, identity)
+        for link in request.links:
+            attempt(_refuse_impairments, link)
     room = _Room(up)
     home: dict[str, _Home] = {}
     with refusals_together() as attempt:
@@ -131,6 +133,18 @@ def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> 
     _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
     for hardware in node.hardware_types[:1]:
         _known(where, "hardware type", hardware.name, {h for offer in offers for h in offer.hardware_types})
+
+
+def _refuse_impairments(link: Link) -> None:
+    """Rather than a link without the delay or loss that somebody's results would be based on."""
+    where = f"link {link.client_id!r} (line {link.line})"
+    for one in link.properties:
+        for quantity, wanted in (("latency", one.latency), ("packet_loss", one.packet_loss)):
+            if wanted and float(wanted):
+                raise Unsupported(
+                    f"{where}: {quantity} is not offered here; leave it out, or ask for a capacity alone",
+                    reasons=[Reason(constraint=quantity, where=where, wanted=wanted, available="0", nearest="0")],
+                )
 
 
 def _known(where: str, what: str, name: str | None, known: set[str]) -> None:

@@ -89,6 +89,16 @@ def test_the_part_of_a_request_for_other_aggregates_is_left_to_them(am):
     assert [s.client_id for s in am.allocate(request(other, ours)).slivers] == ["near"]
 
 
+@pytest.mark.parametrize("quantity", ["latency", "packet_loss"])
+def test_a_link_that_should_be_worse_than_it_would_be_is_refused_by_name(am, quantity):
+    nodes = [f'<node client_id="{n}"><interface client_id="{n}:0"/></node>' for n in "ab"]
+    ends = '<interface_ref client_id="a:0"/><interface_ref client_id="b:0"/>'
+    way = 'source_id="a:0" dest_id="b:0" capacity="1000"'
+    with pytest.raises(Unsupported, match=f"link 'l'.*{quantity} is not offered here"):
+        am.allocate(request(*nodes, f'<link client_id="l">{ends}<property {way} {quantity}="0.5"/></link>'))
+    am.allocate(request(*nodes, f'<link client_id="l">{ends}<property {way} {quantity}="0"/></link>'))
+
+
 def test_a_link_to_another_aggregate_is_refused_by_name(am):
     far = (
         '<node client_id="far" component_manager_id="urn:publicid:IDN+other+authority+cm">'
