@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
+from typing import TypeVar
 
 import structlog
 
 from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
-from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Removal, Sight, Wiring
+from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Removal, Sight, Unreadable, Wiring
 from backends.native.node.agent import Agent
 from backends.native.sense import problems
 from backends.native.topology import Topology
@@ -32,6 +33,8 @@ from backends.protocol import (
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _PATIENCE = 50.0
 """Seconds for a request that changes something: less than the lease of the operation behind it."""
 _SHORT_PATIENCE = 10.0
@@ -46,7 +49,8 @@ class _Node:
 
     heard:  when it was last heard, on the clock that only goes forwards
     wired:  what it was last told of links, by link
-    telling: held from finding out what to tell it of a link until it has answered, so that news never come after newer
+    telling: held from finding out what to tell it of a link until it has answered, so that news never come after newer;
+             one for all of a node's lives, since what was sent to the former one may arrive in this one
     """
 
     name: str
@@ -125,7 +129,7 @@ class NativeBackend:
             raise Impossible("; ".join(found))
         for link in self._topology.put(spec):
             self._wire_all(link)
-        observation = messages.read(Observation, self._ask(node, "converge", spec, _PATIENCE))
+        observation = self._ask(node, "converge", spec, Observation, _PATIENCE)
         if observation.seen is Seen.ABSENT:  # a removal overtook this wish
             self._rewire(self._topology.drop(spec.sliver, spec.generation), node)
         return replace(observation, offer=node.name)
@@ -135,7 +139,7 @@ class NativeBackend:
         node = self._node(offer)
         with node.telling:  # whoever tells it of its links now has done so before it forgets them
             links = self._topology.drop(sliver, generation)
-        self._ask(node, "remove", Removal(sliver=sliver, generation=generation), _PATIENCE)
+        self._ask(node, "remove", Removal(sliver=sliver, generation=generation), bool, _PATIENCE)
         self._rewire(links, node)
 
     def observe(self) -> Iterable[Observation]:
@@ -145,7 +149,7 @@ class NativeBackend:
         found: list[Observation] = []
         for node in nodes:
             try:
-                sight = messages.read(Sight, self._ask(node, "observe", True, _SHORT_PATIENCE))
+                sight = self._ask(node, "observe", True, Sight, _SHORT_PATIENCE)
             except Unavailable:
                 self._lost(node)
                 continue
@@ -161,7 +165,7 @@ class NativeBackend:
         spec = self._topology.get(sliver)
         if spec is None:
             return ""
-        return messages.read(str, self._ask(self._node(spec.offer), "console", sliver, _SHORT_PATIENCE))
+        return self._ask(self._node(spec.offer), "console", sliver, str, _SHORT_PATIENCE)
 
     # Nodes that come and go
 
@@ -176,9 +180,12 @@ class NativeBackend:
                 return
             self._asking.add(name)
         try:
-            inventory = messages.read(Inventory, self._request(name, "inventory", True, _SHORT_PATIENCE))
+            inventory = self._request(name, "inventory", True, Inventory, _SHORT_PATIENCE)
             with self._lock:
-                self._nodes[name] = _Node(name=name, beat=beat, inventory=inventory, heard=time.monotonic())
+                telling = node.telling if node is not None else threading.Lock()
+                self._nodes[name] = _Node(
+                    name=name, beat=beat, inventory=inventory, heard=time.monotonic(), telling=telling
+                )
         except Unavailable:
             return  # gone again; its next beat comes if it isn't
         finally:
@@ -241,9 +248,9 @@ class NativeBackend:
             node.wired.pop(link, None)
             try:
                 if wiring is None:
-                    self._ask(node, "unwire", link, _SHORT_PATIENCE)
+                    self._ask(node, "unwire", link, bool, _SHORT_PATIENCE)
                 else:
-                    self._ask(node, "wire", wiring, _SHORT_PATIENCE)
+                    self._ask(node, "wire", wiring, bool, _SHORT_PATIENCE)
                     node.wired[link] = wiring
             except BackendError as e:
                 log.warning("a node could not be told of a link", node=node.name, link=link, reason=str(e))
@@ -263,12 +270,16 @@ class NativeBackend:
             raise Unavailable(_AWAY)
         return node
 
-    def _ask(self, node: _Node, verb: str, message: object, patience: float) -> str:
-        return self._request(node.name, verb, message, patience)
+    def _ask(self, node: _Node, verb: str, message: object, kind: type[T], patience: float) -> T:
+        return self._request(node.name, verb, message, kind, patience)
 
-    def _request(self, name: str, verb: str, message: object, patience: float) -> str:
+    def _request(self, name: str, verb: str, message: object, kind: type[T], patience: float) -> T:
+        """A node's answer. Raises what it refuses with; Unavailable when it gives none, or one that can't be read."""
         try:
             reply = self._bus.request(f"{self._prefix}.node.{name}.{verb}", messages.write(message), patience)
+            return messages.read(kind, messages.opened(messages.read(Answer, reply)))
         except NobodyAnswers as e:
             raise Unavailable(_AWAY) from e
-        return messages.opened(messages.read(Answer, reply))
+        except Unreadable as e:  # one host of another release, or a broken one, is no reason to lose the others
+            log.warning("a node's answer can't be read", node=name, verb=verb, reason=str(e))
+            raise Unavailable(_AWAY) from e
