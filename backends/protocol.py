@@ -58,6 +58,17 @@ class Account:
     keys: tuple[str, ...]
 
 
+class Sender(StrEnum):
+    """As whom a machine may send on a link; what is not so is dropped where it leaves the machine.
+
+    A router sends packets of others under its own hardware address; a machine that is a switch sends their frames.
+    """
+
+    ANYBODY = "anybody"
+    OWN_MAC = "own-mac"
+    OWN_ADDRESSES = "own-addresses"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
     """A machine's end of a link.
@@ -66,12 +77,14 @@ class Port:
     link:      the link's sliver; machines whose ports name the same link reach each other, nobody else does
     mac:       six lower-case hex pairs joined by colons
     addresses: with prefix length
+    sender:    as whom it may send
     """
 
     name: str
     link: SliverId
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    sender: Sender = Sender.OWN_MAC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,9 +51,14 @@ class Names:
         """How the names of all control ports begin, and no others do."""
         return f"{self.tag}p"
 
+    @property
+    def link_ports(self) -> str:
+        """How the names of all ports on links begin, and no others do."""
+        return f"{self.tag}l"
+
     def port(self, sliver: SliverId, number: int) -> str:
         """The host's end of a machine's interface; number 0 is the control interface."""
-        return f"{self.control_ports}{_digest(sliver)}" if number == 0 else f"{self.tag}l{_digest(sliver)[:7]}{number}"
+        return f"{self.control_ports}{_digest(sliver)}" if number == 0 else f"{self.link_ports}{_digest(sliver)[:7]}{number}"
 
     @property
     def link_bridges(self) -> str:

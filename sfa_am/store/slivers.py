@@ -21,6 +21,7 @@ from backends.protocol import (
     Port,
     Seen,
     Segment,
+    Sender,
     SliceId,
     SliverId,
     SliverSpec,
@@ -305,7 +306,7 @@ def _plain(value: object) -> object:
 
 
 def _plain_port(port: Port) -> dict[str, object]:
-    return {"name": port.name, "link": port.link, "mac": port.mac, "addresses": [str(a) for a in port.addresses]}
+    return asdict(port) | {"addresses": [str(address) for address in port.addresses]}
 
 
 def _sliver_row(row: RowMapping) -> SliverRow:
@@ -330,6 +331,7 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
             link=SliverId(port["link"]),
             mac=port["mac"],
             addresses=tuple(ip_interface(address) for address in port["addresses"]),
+            sender=Sender(port["sender"]),
         )
         for port in machine["ports"]
     )

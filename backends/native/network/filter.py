@@ -1,5 +1,6 @@
-"""Who may talk to whom on the control network, and which published port leads where: one nftables table in family
-inet and one in family bridge, with everything that belongs to a sliver in a set or map.
+"""Who may talk to whom on the control network, as whom a machine may speak on it and on links, and which published port
+leads where: one nftables table in family inet and one in family bridge, with everything that belongs to a sliver in a
+set or map.
 
 Connection tracking does not work in family bridge on all kernels, so what needs it stands in family inet.
 """
@@ -7,23 +8,13 @@ Connection tracking does not work in family bridge on all kernels, so what needs
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from backends.native.names import Names
+from backends.native.network.guests import Guest, forget, put
 from backends.protocol import Unavailable
 
 _TIMEOUT = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guest:
-    """A machine on the control network: the host's end of its interface, its addresses, its published port."""
-
-    outside: str
-    mac: str
-    address: IPv4Address
-    port: int
 
 
 class Filter:
@@ -37,9 +28,9 @@ class Filter:
 
     def install(self, guests: Iterable[Guest]) -> None:
         """Make the tables anew, in one step, with these guests in them."""
-        elements = "\n".join(self._add(guest) for guest in guests)
+        elements = "\n".join(self._put(guest) for guest in guests)
         table, bridge, network = self._names.table, self._names.control_bridge, self._network
-        ports = self._names.control_ports
+        ports, ends = self._names.control_ports, self._names.link_ports
         uplink = (
             f"""
             iifname "{bridge}" oifname "{self._uplink}" accept
@@ -87,8 +78,19 @@ class Filter:
             delete table bridge {table}
             table bridge {table} {{
                 set guests {{ type ifname . ether_addr . ipv4_addr; }}
+                set members {{ type ifname . ether_addr; }}
+                set anybody {{ type ifname; }}
+                map senders {{ type ifname : verdict; }}
+                chain ends {{
+                    iifname @anybody accept
+                    iifname . ether saddr != @members drop
+                    ether type arp iifname . arp saddr ether != @members drop
+                    iifname vmap @senders
+                    accept
+                }}
                 chain prerouting {{
                     type filter hook prerouting priority -300;
+                    iifname "{ends}*" goto ends
                     iifname != "{ports}*" accept
                     ether type ip iifname . ether saddr . ip saddr @guests accept
                     ether type arp iifname . ether saddr . arp saddr ip @guests accept
@@ -102,30 +104,24 @@ class Filter:
             {elements}
         """)
 
-    def begin_to_add(self, guest: Guest) -> Callable[[], None]:
-        """Let a machine be reached; nothing happens when it can be. Returns at once: call the result to be sure of it.
+    def begin_to_put(self, guest: Guest) -> Callable[[], None]:
+        """Let a machine be reached, and speak as what it is now. Returns at once: call the result to be sure of it.
 
         The change takes as long as a machine's own start does to get going, so the two are done side by side.
         """
-        return _begin(self._add(guest))
+        return _begin(self._put(guest))
 
     def remove(self, guest: Guest) -> None:
         """Forget a machine; nothing happens when it is."""
-        add, delete = self._add(guest), self._add(guest).replace("add element", "delete element")
-        _nft(f"{add}\n{delete}")  # deleting what is not there would be an error
+        _nft(forget(self._names, self._publish_address, guest))
 
     def uninstall(self) -> None:
         """Delete the tables."""
         for family in ("inet", "bridge"):
             _nft(f"table {family} {self._names.table} {{}}\ndelete table {family} {self._names.table}")
 
-    def _add(self, guest: Guest) -> str:
-        table = self._names.table
-        return (
-            f"add element inet {table} logins "
-            f"{{ {self._publish_address} . {guest.port} : {guest.address} . 22 }}\n"
-            f"add element bridge {table} guests {{ {guest.outside} . {guest.mac} . {guest.address} }}"
-        )
+    def _put(self, guest: Guest) -> str:
+        return put(self._names, self._publish_address, guest)
 
 
 def tables_beginning(prefix: str) -> list[str]:

@@ -12,7 +12,8 @@ from backends.native.images import ImageFolder
 from backends.native.journal import Journal, Record
 from backends.native.names import Names
 from backends.native.network import bridge
-from backends.native.network.filter import Filter, Guest
+from backends.native.network.filter import Filter
+from backends.native.network.guests import Guest, LinkEnd
 from backends.native.network.links import LinkBridges
 from backends.native.node import accounts
 from backends.native.node.container import CONSOLE_LOG, Container, Plug, digest, settings_of
@@ -111,6 +112,15 @@ class Machines:
             mac=_control_mac(address),
             address=address,
             port=self._settings.first_port + record.slot,
+            ends=tuple(
+                LinkEnd(
+                    outside=self._names.port(record.spec.sliver, number),
+                    mac=port.mac,
+                    addresses=port.addresses,
+                    sender=port.sender,
+                )
+                for number, port in enumerate(_machine(record).ports, start=1)
+            ),
         )
 
     def is_port_free(self, slot: int) -> bool:
@@ -155,6 +165,8 @@ class Machines:
         wanted = digest(settings)
         if container.is_running():
             if record.started_with == wanted:
+                if record.made != record.spec.generation:
+                    self._rules.begin_to_put(self.guest(record))()
                 return record
             self._watch.end(record.spec.sliver)
             container.stop(gracefully=True)
@@ -168,7 +180,7 @@ class Machines:
         disk.mount(self._images.rootfs(record.image))
         for port in machine.ports:
             self._links.ensure(port.link)
-        reachable = self._rules.begin_to_add(self.guest(record))
+        reachable = self._rules.begin_to_put(self.guest(record))
         # What a container killed half-way may have left would make the start fail.
         for number in range(len(machine.ports) + 1):
             if bridge.exists(self._names.port(record.spec.sliver, number)):
