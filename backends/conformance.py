@@ -11,7 +11,7 @@ Each test says one rule of `backends.protocol.Backend`. Nothing here knows how a
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 
 from backends.protocol import (
     Account,
@@ -20,11 +20,14 @@ from backends.protocol import (
     Machine,
     Observation,
     Port,
+    Rule,
     Seen,
     Segment,
+    Sender,
     SliceId,
     SliverId,
     SliverSpec,
+    Traffic,
 )
 
 _LINK = SliverId("conformlink")
@@ -160,6 +163,23 @@ class Conformance:
         reloaded = until_settled(backend, replace(self.machine(), generation=3, restarts=1, reloads=1))
         assert {restarted.seen, reloaded.seen} == {Seen.RUNNING}
         assert reloaded.logins == logins
+
+    def test_what_a_machine_may_send_and_what_may_come_in_change_while_it_runs(self, backend: Backend) -> None:
+        """A wish that differs in these alone is met, and the login stays what it was."""
+        logins = until_settled(backend, self.machine()).logins
+        shape = self.machine().shape
+        assert isinstance(shape, Machine)
+        rules = (
+            Rule(allows=True, traffic=Traffic.TCP, ports=(80, 90), source=ip_network("10.128.0.0/24"), interface="eth1"),
+            Rule(allows=False, interface="eth1"),
+            Rule(allows=False, traffic=Traffic.TCP, source=ip_network("192.0.2.0/24")),
+        )
+        for generation, sender in enumerate(Sender, start=2):
+            ports = tuple(replace(port, sender=sender) for port in shape.ports)
+            changed = replace(shape, ports=ports, rules=rules if generation % 2 else ())
+            observation = until_settled(backend, replace(self.machine(), generation=generation, shape=changed))
+            assert (observation.seen, observation.generation) == (Seen.RUNNING, generation)
+            assert observation.logins == logins
 
     def test_removing_is_complete_and_may_be_repeated(self, backend: Backend) -> None:
         """Absent already is success."""

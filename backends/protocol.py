@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import NewType, Protocol
 
@@ -22,6 +22,9 @@ SliverId = NewType("SliverId", str)
 
 SliceId = NewType("SliceId", str)
 """Opaque, one per slice at this aggregate: 1 to 32 characters of [a-z0-9]."""
+
+CONTROL_INTERFACE = "eth0"
+"""The interface by which a machine is reached from outside, by its name inside."""
 
 
 class BackendError(Exception):
@@ -73,7 +76,7 @@ class Sender(StrEnum):
 class Port:
     """A machine's end of a link.
 
-    name:      interface name inside the machine (eth1, eth2, ...); eth0 is the control interface
+    name:      interface name inside the machine (eth1, eth2, ...), never `CONTROL_INTERFACE`
     link:      the link's sliver; machines whose ports name the same link reach each other, nobody else does
     mac:       six lower-case hex pairs joined by colons
     addresses: with prefix length
@@ -87,6 +90,41 @@ class Port:
     sender: Sender = Sender.OWN_MAC
 
 
+class Traffic(StrEnum):
+    """What a rule is about. ICMP stands for that of IP version 6 as well."""
+
+    ANY = "any"
+    TCP = "tcp"
+    UDP = "udp"
+    ICMP = "icmp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What may, or may not, come in to a machine; of several rules for an interface the first that fits decides.
+
+    What none fits comes in on a link, and does not on the control interface, but for logins and ICMP. Answers to what
+    the machine began come in where that can be told: always of TCP.
+
+    allows:    whether it may come in
+    traffic:   what kind
+    ports:     first and last port of TCP or UDP; None for all
+    source:    where from; None for anywhere
+    interface: name inside the machine
+    """
+
+    allows: bool
+    traffic: Traffic = Traffic.ANY
+    ports: tuple[int, int] | None = None
+    source: IPv4Network | IPv6Network | None = None
+    interface: str = CONTROL_INTERFACE
+
+    def __post_init__(self) -> None:
+        """Only TCP and UDP have ports."""
+        if self.ports is not None and self.traffic not in (Traffic.TCP, Traffic.UDP):
+            raise ValueError(f"a rule for {self.traffic} has no ports")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What a node sliver should be: a virtual machine or a container, as the sliver type says.
@@ -97,6 +135,7 @@ class Machine:
     cpus:        cores (may be fractional), memory_mib and disk_mib: MiB
     accounts:    who may log in
     ports:       links it is plugged into
+    rules:       what may come in, in the order in which they are looked at; they may change while it runs
     """
 
     hostname: str
@@ -107,6 +146,7 @@ class Machine:
     disk_mib: int
     accounts: tuple[Account, ...] = ()
     ports: tuple[Port, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete, func, insert, or_, select, update
@@ -19,12 +19,14 @@ from backends.protocol import (
     Machine,
     Observation,
     Port,
+    Rule,
     Seen,
     Segment,
     Sender,
     SliceId,
     SliverId,
     SliverSpec,
+    Traffic,
 )
 from credentials import URN
 from sfa_am.store import schema
@@ -294,7 +296,8 @@ def _plain(value: object) -> object:
     """A value as the column keeps it."""
     match value:
         case Machine():
-            return {"machine": asdict(value) | {"ports": [_plain_port(port) for port in value.ports]}}
+            ports, rules = [_plain_port(port) for port in value.ports], [_plain_rule(rule) for rule in value.rules]
+            return {"machine": asdict(value) | {"ports": ports, "rules": rules}}
         case Segment():
             return {"segment": asdict(value)}
         case Seen():
@@ -307,6 +310,10 @@ def _plain(value: object) -> object:
 
 def _plain_port(port: Port) -> dict[str, object]:
     return asdict(port) | {"addresses": [str(address) for address in port.addresses]}
+
+
+def _plain_rule(rule: Rule) -> dict[str, object]:
+    return asdict(rule) | {"source": rule.source and str(rule.source)}
 
 
 def _sliver_row(row: RowMapping) -> SliverRow:
@@ -334,6 +341,16 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
             sender=Sender(port["sender"]),
         )
         for port in machine["ports"]
+    )
+    machine["rules"] = tuple(
+        Rule(
+            allows=rule["allows"],
+            traffic=Traffic(rule["traffic"]),
+            ports=rule["ports"] and (rule["ports"][0], rule["ports"][1]),
+            source=rule["source"] and ip_network(rule["source"]),
+            interface=rule["interface"],
+        )
+        for rule in machine["rules"]
     )
     return Machine(**machine)
 

@@ -3,7 +3,7 @@
 import subprocess
 import time
 from dataclasses import replace
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 
 import pytest
 from system.conftest import run_over_ssh
@@ -11,7 +11,7 @@ from system.test_native_backend import backend_in
 
 from backends.conformance import Quiet, until_settled
 from backends.native.names import Names
-from backends.protocol import Account, Machine, Port, Sender, SliceId, SliverId, SliverSpec
+from backends.protocol import Account, Machine, Port, Rule, Seen, Sender, SliceId, SliverId, SliverSpec, Traffic
 
 pytestmark = pytest.mark.needs("root", "lxc")
 
@@ -151,3 +151,66 @@ def rules(table):
         subprocess.run(["nft", "list", "table", family, table], capture_output=True, text=True, check=True).stdout
         for family in ("inet", "bridge")
     ]
+
+
+# What comes in
+
+
+def with_rules(spec, *rules):
+    """The same machine a generation later, with these rules."""
+    return replace(spec, generation=spec.generation + 1, shape=replace(spec.shape, rules=rules))
+
+
+def reaches(shell, observation, address, port):
+    return shell(observation, f"timeout 2 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>/dev/null; echo $?") == "0\n"
+
+
+def test_rules_of_a_link_let_in_what_they_say_and_change_while_the_machine_runs(backend, machine, shell):
+    spec = machine("one", ("l1", "10.1.0.1/24"))
+    one = until_settled(backend, spec)
+    two = until_settled(backend, machine("two", ("l1", "10.1.0.2/24")))
+    boot = shell(one, "stat -c %Y /proc/1")
+    assert reaches(shell, two, "10.1.0.1", 22)
+    deny_all = Rule(allows=False, interface="eth1")
+    began = time.monotonic()
+    until_settled(backend, spec := with_rules(spec, deny_all))
+    assert time.monotonic() - began < 1
+    assert not reaches(shell, two, "10.1.0.1", 22)
+    assert "0 received" in shell(two, f"{PING} 10.1.0.1")
+    assert reaches(shell, one, "10.1.0.2", 22)  # what it begins itself is answered
+    ssh = Rule(allows=True, traffic=Traffic.TCP, ports=(22, 22), source=ip_network("10.1.0.2"), interface="eth1")
+    until_settled(backend, spec := with_rules(spec, ssh, deny_all))
+    assert reaches(shell, two, "10.1.0.1", 22)
+    assert "0 received" in shell(two, f"{PING} 10.1.0.1")
+    elsewhere = replace(ssh, source=ip_network("10.1.0.64/26"))
+    icmp = Rule(allows=True, traffic=Traffic.ICMP, interface="eth1")
+    until_settled(backend, spec := with_rules(spec, elsewhere, icmp, deny_all))
+    assert not reaches(shell, two, "10.1.0.1", 22)
+    assert "1 received" in shell(two, f"{PING} 10.1.0.1")
+    until_settled(backend, with_rules(spec))
+    assert reaches(shell, two, "10.1.0.1", 22)
+    assert shell(one, "stat -c %Y /proc/1") == boot
+
+
+def test_rules_say_from_where_one_logs_in(backend, machine, shell):
+    spec = machine("one", ("l1", "10.1.0.1/24"))
+    one = until_settled(backend, spec)
+    assert shell(one, "hostname") == "one\n"
+    nobody = Rule(allows=False, traffic=Traffic.TCP, ports=(22, 22))
+    assert until_settled(backend, spec := with_rules(spec, nobody)).seen is Seen.RUNNING
+    assert shell(one, "hostname") != "one\n"
+    here = Rule(allows=True, traffic=Traffic.TCP, source=ip_network("127.0.0.0/8"))
+    until_settled(backend, with_rules(spec, here, nobody))
+    assert shell(one, "hostname") == "one\n"
+
+
+def test_a_machine_that_has_rules_starts_with_them_and_leaves_none(backend, machine, shell, native_state):
+    table = Names.of_folder(native_state).table
+    before = rules(table)
+    deny = (Rule(allows=False, interface="eth1"), Rule(allows=False, source=ip_network("192.0.2.0/24")))
+    one = until_settled(backend, with_rules(machine("one", ("l1", "10.1.0.1/24")), *deny))
+    two = until_settled(backend, machine("two", ("l1", "10.1.0.2/24")))
+    assert not reaches(shell, two, "10.1.0.1", 22)
+    for sliver in (one.sliver, two.sliver):
+        backend.remove(sliver, "node1", 2)
+    assert rules(table) == before

@@ -43,6 +43,7 @@ class Filter:
             table inet {table} {{}}
             delete table inet {table}
             table inet {table} {{
+                map visitors {{ type ipv4_addr : verdict; }}
                 map logins {{ type ipv4_addr . inet_service : ipv4_addr . inet_service; }}
                 chain prerouting {{
                     type nat hook prerouting priority dstnat;
@@ -57,6 +58,10 @@ class Filter:
                     oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
                     {translate}
                 }}
+                chain published {{
+                    type filter hook output priority filter;
+                    ct status dnat ct state new ip daddr vmap @visitors
+                }}
                 chain input {{
                     type filter hook input priority filter;
                     iifname != "{bridge}" accept
@@ -68,6 +73,8 @@ class Filter:
                     type filter hook forward priority filter;
                     iifname "{bridge}" oifname "{bridge}" drop
                     {uplink}
+                    oifname "{bridge}" ct state established,related accept
+                    oifname "{bridge}" ip daddr vmap @visitors
                     oifname "{bridge}" ct status dnat accept
                     iifname "{bridge}" ct state established,related accept
                     iifname "{bridge}" drop
@@ -80,6 +87,7 @@ class Filter:
                 set guests {{ type ifname . ether_addr . ipv4_addr; }}
                 set members {{ type ifname . ether_addr; }}
                 set anybody {{ type ifname; }}
+                map receivers {{ type ifname : verdict; }}
                 map senders {{ type ifname : verdict; }}
                 chain ends {{
                     iifname @anybody accept
@@ -99,6 +107,7 @@ class Filter:
                 chain forward {{
                     type filter hook forward priority -200;
                     iifname "{ports}*" oifname "{ports}*" drop
+                    oifname vmap @receivers
                 }}
             }}
             {elements}

@@ -4,43 +4,49 @@ Which address belongs to which end stands in sets, one look-up for a packet howe
 some machines have asked for stands in a chain of that end's own, reached by a map.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from backends.native.names import Names
-from backends.protocol import Sender
+from backends.protocol import Rule, Sender, Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkEnd:
-    """The host's end of a machine's port on a link, and as whom the machine may send there."""
+    """The host's end of a machine's port on a link: as whom the machine may send there, and what may come in."""
 
     outside: str
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
     sender: Sender = Sender.OWN_MAC
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A machine: the host's end of its control interface, its addresses there, its published port, its ends on links."""
+    """A machine: the host's end of its control interface, with addresses, published port and rules; its ends on links."""
 
     outside: str
     mac: str
     address: IPv4Address
     port: int
+    rules: tuple[Rule, ...] = ()
     ends: tuple[LinkEnd, ...] = ()
 
 
 def put(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     """Have the rules be as this guest is now, whatever was known of it before under the same addresses."""
     lines = [*_forget_wishes(names, guest), *_elements(names, publish_address, guest)]
+    if guest.rules:
+        lines += _visitors(names, guest).made([_text(rule) for rule in guest.rules])
     for end in guest.ends:
         if end.sender is Sender.ANYBODY:
             lines.append(f"add element bridge {names.table} anybody {{ {end.outside} }}")
         elif end.sender is Sender.OWN_ADDRESSES:
-            lines += _chain(names, _sender(end), "senders", end.outside, _own_addresses_only(end))
+            lines += _senders(names, end).made(_own_addresses_only(end))
+        if end.rules:
+            lines += _receivers(names, end).made([*_ALWAYS, *(_text(rule) for rule in end.rules), "accept"])
     return "\n".join(lines)
 
 
@@ -60,34 +66,75 @@ def _elements(names: Names, publish_address: IPv4Address, guest: Guest) -> Itera
         yield f"add element bridge {table} members {{ {end.outside} . {end.mac} }}"
 
 
-# Chains of ends that have asked for something
-
-
-def _sender(end: LinkEnd) -> str:
-    return f"from-{end.outside}"
-
-
-def _chain(names: Names, chain: str, of: str, key: str, rules: list[str]) -> list[str]:
-    """A chain that the map `of` leads to from its key."""
-    where = f"bridge {names.table}"
-    return [
-        f"add chain {where} {chain}",
-        *(f"add rule {where} {chain} {rule}" for rule in rules),
-        f"add element {where} {of} {{ {key} : goto {chain} }}",
-    ]
-
-
 def _forget_wishes(names: Names, guest: Guest) -> Iterator[str]:
-    """What is not there is made first, since deleting it would be an error."""
-    where = f"bridge {names.table}"
+    yield from _visitors(names, guest).deleted()
     for end in guest.ends:
-        yield f"add element {where} anybody {{ {end.outside} }}"
-        yield f"delete element {where} anybody {{ {end.outside} }}"
-        yield f"add chain {where} {_sender(end)}"
-        yield f"add element {where} senders {{ {end.outside} : goto {_sender(end)} }}"
-        yield f"delete element {where} senders {{ {end.outside} }}"
-        yield f"flush chain {where} {_sender(end)}"
-        yield f"delete chain {where} {_sender(end)}"
+        yield f"add element bridge {names.table} anybody {{ {end.outside} }}"
+        yield f"delete element bridge {names.table} anybody {{ {end.outside} }}"
+        yield from _senders(names, end).deleted()
+        yield from _receivers(names, end).deleted()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A chain of rules for one end, to which a map leads from a key."""
+
+    table: str
+    name: str
+    of: str
+    key: str
+
+    def made(self, rules: Iterable[str]) -> Iterator[str]:
+        yield f"add chain {self.table} {self.name}"
+        yield from (f"add rule {self.table} {self.name} {rule}" for rule in rules)
+        yield f"add element {self.table} {self.of} {{ {self.key} : jump {self.name} }}"
+
+    def deleted(self) -> Iterator[str]:
+        """What is not there is made first, since deleting it would be an error."""
+        yield f"add chain {self.table} {self.name}"
+        yield f"add element {self.table} {self.of} {{ {self.key} : jump {self.name} }}"
+        yield f"delete element {self.table} {self.of} {{ {self.key} }}"
+        yield f"flush chain {self.table} {self.name}"
+        yield f"delete chain {self.table} {self.name}"
+
+
+def _visitors(names: Names, guest: Guest) -> _Chain:
+    return _Chain(f"inet {names.table}", f"to-{guest.outside}", "visitors", str(guest.address))
+
+
+def _senders(names: Names, end: LinkEnd) -> _Chain:
+    return _Chain(f"bridge {names.table}", f"from-{end.outside}", "senders", end.outside)
+
+
+def _receivers(names: Names, end: LinkEnd) -> _Chain:
+    return _Chain(f"bridge {names.table}", f"to-{end.outside}", "receivers", end.outside)
+
+
+_ALWAYS = (
+    "ether type arp accept",
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept",
+    # Nothing here knows of connections: all of TCP that opens none passes, and so does what tells of errors.
+    "tcp flags & (syn | ack) != syn accept",
+    "icmp type { destination-unreachable, time-exceeded, parameter-problem } accept",
+    "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept",
+    # The parts of a packet after the first have no ports, and are of no use without the first.
+    "ip frag-off & 0x1fff != 0 accept",
+)
+"""What comes in on a link whatever the rules say."""
+
+
+def _text(rule: Rule) -> str:
+    """The words of nftables for a rule."""
+    words = []
+    if rule.source is not None:
+        words.append(f"{'ip' if rule.source.version == 4 else 'ip6'} saddr {rule.source}")
+    if rule.ports is not None:
+        words.append(f"{rule.traffic.value} dport {rule.ports[0]}-{rule.ports[1]}")
+    elif rule.traffic is Traffic.ICMP:
+        words.append("meta l4proto { icmp, ipv6-icmp }")
+    elif rule.traffic is not Traffic.ANY:
+        words.append(f"meta l4proto {rule.traffic.value}")
+    return " ".join([*words, "accept" if rule.allows else "drop"])
 
 
 def _own_addresses_only(end: LinkEnd) -> list[str]:

@@ -22,14 +22,12 @@ from backends.native.node.idmap import IdRanges
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
-from backends.protocol import BackendError, Login, Machine, Observation, Seen, SliverId
+from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen, SliverId
 
 _SSH_PORT = 22
 _LONGEST_WAIT = 3.0
 """Seconds `converge` waits for a machine to answer; longer boots are looked at again."""
 _PAUSE = 0.004
-
-_CONTROL_INTERFACE = "eth0"
 
 
 class Machines:
@@ -112,12 +110,14 @@ class Machines:
             mac=_control_mac(address),
             address=address,
             port=self._settings.first_port + record.slot,
+            rules=_rules(record, CONTROL_INTERFACE),
             ends=tuple(
                 LinkEnd(
                     outside=self._names.port(record.spec.sliver, number),
                     mac=port.mac,
                     addresses=port.addresses,
                     sender=port.sender,
+                    rules=_rules(record, port.name),
                 )
                 for number, port in enumerate(_machine(record).ports, start=1)
             ),
@@ -236,7 +236,7 @@ class Machines:
         network = self._settings.control_network
         mtu = self._links.mtu()
         control = Plug(
-            name=_CONTROL_INTERFACE,
+            name=CONTROL_INTERFACE,
             outside=guest.outside,
             bridge=self._names.control_bridge,
             mac=guest.mac,
@@ -277,6 +277,10 @@ def _machine(record: Record) -> Machine:
     if not isinstance(shape, Machine):
         raise TypeError(f"sliver {record.spec.sliver} is no machine")
     return shape
+
+
+def _rules(record: Record, interface: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in _machine(record).rules if rule.interface == interface)
 
 
 def _account_names(machine: Machine) -> tuple[str, ...]:
