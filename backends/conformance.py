@@ -170,7 +170,9 @@ class Conformance:
         shape = self.machine().shape
         assert isinstance(shape, Machine)
         rules = (
-            Rule(allows=True, traffic=Traffic.TCP, ports=(80, 90), source=ip_network("10.128.0.0/24"), interface="eth1"),
+            Rule(
+                allows=True, traffic=Traffic.TCP, ports=(80, 90), source=ip_network("10.128.0.0/24"), interface="eth1"
+            ),
             Rule(allows=False, interface="eth1"),
             Rule(allows=False, traffic=Traffic.TCP, source=ip_network("192.0.2.0/24")),
         )

@@ -10,6 +10,7 @@ from rspec.extensions.nitos import Channel, Lease, LeaseRef
 from rspec.extensions.openflow import OpenFlow
 from rspec.extensions.opstate import OpAction, OpState, OpStates, OpWait
 from rspec.extensions.planetlab import FirewallRule, InitScript, Tag
+from rspec.extensions.security import SecurityGroup, SecurityRule
 from rspec.extensions.stitching import StitchedHop, StitchedLink, StitchedPath, Stitching
 from rspec.model import (
     Advertisement,
@@ -104,6 +105,8 @@ __all__ = [
     "Report",
     "Request",
     "RoutableControlIp",
+    "SecurityGroup",
+    "SecurityRule",
     "Services",
     "ServicesUser",
     "Shaping",

@@ -34,6 +34,8 @@ JFED_SSH_KEYS = "http://jfed.iminds.be/rspec/ext/jfed-ssh-keys/1"
 NITOS = "http://nitlab.inf.uth.gr/schema/sfa/rspec/1"
 PLANETLAB = "http://www.planet-lab.org/resources/sfa/ext/planetlab/1"
 PLOS = "http://www.planet-lab.org/resources/sfa/ext/plos/1"
+SECURITY = "urn:sfa-am:rspec:ext:security-group:1"
+"""Ours."""
 OMN_LOCATION = "http://open-multinet.info/location"
 
 PREFIXES = {
@@ -59,5 +61,6 @@ PREFIXES = {
     PLANETLAB: "planetlab",
     PLOS: "plos",
     OMN_LOCATION: "location",
+    SECURITY: "security",
 }
 """The customary prefixes, for what is written here."""

@@ -58,7 +58,11 @@ class Names:
 
     def port(self, sliver: SliverId, number: int) -> str:
         """The host's end of a machine's interface; number 0 is the control interface."""
-        return f"{self.control_ports}{_digest(sliver)}" if number == 0 else f"{self.link_ports}{_digest(sliver)[:7]}{number}"
+        return (
+            f"{self.control_ports}{_digest(sliver)}"
+            if number == 0
+            else f"{self.link_ports}{_digest(sliver)[:7]}{number}"
+        )
 
     @property
     def link_bridges(self) -> str:

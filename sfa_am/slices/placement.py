@@ -16,6 +16,7 @@ from sfa_am.errors import BadArgs, NotFeasible, Reason, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.reasons import first_few, refusals_together, unknown
+from sfa_am.slices.security import joined, refuse_misplaced, security_of
 from sfa_am.store.offers import Claim, Stock, needs
 from sfa_am.store.slivers import new_id
 
@@ -97,9 +98,12 @@ def place(
     up = [stock for stock in stocks if stock.is_up]
     if not up:
         raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
+    on_links = joined(request)
     with refusals_together() as attempt:
+        attempt(refuse_misplaced, request)
         for node in request.nodes:
             attempt(_refuse_unknown, node, stocks, identity)
+            attempt(security_of, node, on_links)
         for link in request.links:
             attempt(_refuse_impairments, link)
     room = _Room(up)
@@ -325,11 +329,13 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
     wanted: list[Node | Link] = [*request.nodes, *request.links]
     ids = {item.client_id: SliverId(numbering()) for item in wanted}
     ports = _ports(request, ids, addresses)
+    on_links = joined(request)
     hostnames = _hostnames(request.nodes)
     slivers: list[Placed] = []
     claims: list[Claim] = []
     for node in request.nodes:
         at = home[node.client_id]
+        security = security_of(node, on_links)
         machine = Machine(
             hostname=hostnames[node.client_id],
             sliver_type=at.kind.name,
@@ -337,7 +343,8 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
             cpus=at.kind.cpus,
             memory_mib=at.kind.memory_mib,
             disk_mib=at.kind.disk_mib,
-            ports=tuple(ports[node.client_id]),
+            ports=tuple(replace(port, sender=security.sender) for port in ports[node.client_id]),
+            rules=security.rules,
         )
         slivers.append(_placed(node, "node", ids, at.stock, machine))
         claims.extend(

@@ -197,7 +197,8 @@ def test_rules_say_from_where_one_logs_in(backend, machine, shell):
     one = until_settled(backend, spec)
     assert shell(one, "hostname") == "one\n"
     nobody = Rule(allows=False, traffic=Traffic.TCP, ports=(22, 22))
-    assert until_settled(backend, spec := with_rules(spec, nobody)).seen is Seen.RUNNING
+    spec = with_rules(spec, nobody)
+    assert until_settled(backend, spec).seen is Seen.RUNNING
     assert shell(one, "hostname") != "one\n"
     here = Rule(allows=True, traffic=Traffic.TCP, source=ip_network("127.0.0.0/8"))
     until_settled(backend, with_rules(spec, here, nobody))

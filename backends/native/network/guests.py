@@ -25,7 +25,8 @@ class LinkEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A machine: the host's end of its control interface, with addresses, published port and rules; its ends on links."""
+    """A machine: the host's end of its control interface, its addresses there, its published port, what may come in by
+    it; and its ends on links."""
 
     outside: str
     mac: str
@@ -137,6 +138,9 @@ def _text(rule: Rule) -> str:
     return " ".join([*words, "accept" if rule.allows else "drop"])
 
 
+_NONE_YET = str(IPv4Address(0))
+
+
 def _own_addresses_only(end: LinkEnd) -> list[str]:
     """Packets and answers about addresses must be from its own; all else, such as frames with a tag, does not pass.
 
@@ -144,8 +148,8 @@ def _own_addresses_only(end: LinkEnd) -> list[str]:
     """
     old = [str(one.ip) for one in end.addresses if one.version == 4]
     new = [one.ip for one in end.addresses if isinstance(one, IPv6Interface)]
-    rules = [f"arp saddr ip {{ {', '.join(['0.0.0.0', *old])} }} accept"]
-    rules.append("ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept")
+    rules = [f"arp saddr ip {{ {', '.join([_NONE_YET, *old])} }} accept"]
+    rules.append(f"ip saddr {_NONE_YET} udp sport 68 udp dport 67 accept")
     if old:
         rules.append(f"ip saddr {{ {', '.join(old)} }} accept")
     if new:
