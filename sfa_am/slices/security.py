@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from backends.protocol import CONTROL_INTERFACE, Rule, Sender, Traffic
-from rspec import Node, Request, SecurityGroup, SecurityRule
+from backends.protocol import CONTROL_INTERFACE, Machine, Rule, Sender, Traffic
+from rspec import Node, Request, SecurityGroup, SecurityRule, read_node, write_node
 from sfa_am.errors import BadArgs, Unsupported
 
 MOST_RULES = 64
@@ -44,7 +44,7 @@ def security_of(node: Node, on_links: Collection[str]) -> Security:
 
     Raises BadArgs for what makes no sense, Unsupported for what would be of no use here.
     """
-    where = f"node {node.client_id!r} (line {node.line})"
+    where = f"node {node.client_id!r}{f' (line {node.line})' if node.line else ''}"
     inside = (*node.interfaces, *node.sliver_types, *node.services)
     if any(one.first(SecurityGroup) is not None for one in inside):
         raise BadArgs(f"{where}: a security group is inside another element; put it directly into the node")
@@ -65,6 +65,23 @@ def security_of(node: Node, on_links: Collection[str]) -> Security:
         sender=_SENDERS[group.spoofing or "mac"],
         rules=tuple(_rule(one, f"{where}, rule {number}", names) for number, one in enumerate(group.rules, start=1)),
     )
+
+
+def regrouped(source: str, machine: Machine, group: SecurityGroup) -> tuple[str, Machine]:
+    """A node that is there, as it was asked for and as it should be, with another security group.
+
+    One that says nothing takes the old one away. Raises as `security_of`.
+    """
+    node = replace(read_node(source), line=0)
+    others = [one for one in node.extensions if not isinstance(one, SecurityGroup)]
+    says_something = group.rules or group.spoofing is not None
+    node = replace(node, extensions=(*others, group) if says_something else tuple(others))
+    plugged = {port.name for port in machine.ports}
+    security = security_of(
+        node, {one.client_id for n, one in enumerate(node.interfaces, start=1) if f"eth{n}" in plugged}
+    )
+    ports = tuple(replace(port, sender=security.sender) for port in machine.ports)
+    return write_node(node), replace(machine, ports=ports, rules=security.rules)
 
 
 def _rule(asked: SecurityRule, where: str, names: dict[str, str]) -> Rule:

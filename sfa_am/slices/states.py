@@ -62,6 +62,7 @@ class Action(StrEnum):
     RESTART = "geni_restart"
     RELOAD = "geni_reload"
     UPDATE_USERS = "geni_update_users"
+    UPDATE_RULES = "sfa_update_rules"
 
 
 TABLE: dict[tuple[Allocation, Call], Allocation] = {
@@ -140,6 +141,7 @@ ACTIONS: dict[Action, frozenset[Operational]] = {
     Action.RESTART: frozenset({Operational.READY, Operational.READY_BUSY, Operational.FAILED}),
     Action.RELOAD: frozenset({Operational.READY, Operational.READY_BUSY, Operational.NOTREADY, Operational.FAILED}),
     Action.UPDATE_USERS: frozenset({Operational.READY, Operational.READY_BUSY, Operational.CONFIGURING}),
+    Action.UPDATE_RULES: frozenset({Operational.READY, Operational.READY_BUSY, Operational.CONFIGURING}),
 }
 """In which operational states an action may be asked for."""
 
@@ -154,6 +156,7 @@ LEADS_TO: dict[Action, Operational] = {
     Action.RESTART: Operational.READY_BUSY,
     Action.RELOAD: Operational.READY_BUSY,
     Action.UPDATE_USERS: Operational.READY_BUSY,
+    Action.UPDATE_RULES: Operational.READY_BUSY,
 }
 """The state in which an action leaves a sliver at once; what follows is in the rows and in the advertisement."""
 

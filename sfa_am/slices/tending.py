@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from backends.protocol import Machine
 from credentials import URN
+from rspec import SecurityGroup
 from sfa_am.errors import BadArgs, NotFound, Unsupported
 from sfa_am.slices import lease, logins
 from sfa_am.slices.change import waiting
 from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers, gone, keep_after_all
 from sfa_am.slices.replies import SliverState, operational_of
+from sfa_am.slices.security import regrouped
 from sfa_am.slices.selection import Named, require_running_slice, require_some, select
 from sfa_am.slices.states import CONSOLE_LOG, Action, Allocation, Call, Operational, admit_action, after
 from sfa_am.store import slivers
@@ -54,27 +57,37 @@ class Tending(Desk):
         action_name: str,
         *,
         users: Iterable[tuple[str, Sequence[str]]] | None,
+        group: SecurityGroup | None = None,
         best_effort: bool,
         now: datetime,
     ) -> Sequence[SliverState]:
-        """Start, stop, restart, reload machines, or give them other users. Links have no actions.
+        """Start, stop, restart, reload machines, or give them other users or another security group. Links have no
+        actions.
 
-        Raises Unsupported for an unknown action or one that a sliver's state does not allow.
+        Raises BadArgs for what an action lacks or can't be, Unsupported for an unknown action or one that a sliver's
+        state does not allow.
         """
         named, auth = self._admit(who, urns, "createsliver", now)
         action = _action(action_name)
         if action is Action.UPDATE_USERS and users is None:
             raise BadArgs(f"{action} needs the option geni_users")
+        if action is Action.UPDATE_RULES and group is None:
+            raise BadArgs(f"{action} needs the option sfa_security_group")
         people = logins.sliver_users(users or ())
+
+        def wish(row: SliverRow) -> dict[str, object]:
+            _admit_action(action, row)
+            return _wish_of(action, row, people, group)
+
         with self._store.transaction() as tx:
             selected = self._changeable(tx, named, auth)
             if selected.whole:
                 selected = replace(selected, slivers=tuple(s for s in selected.slivers if s.kind == "node"))
             attempt = Attempt(selected.slivers, best_effort)
-            for row in attempt.each(lambda row: _admit_action(action, row)):
+            for row in attempt.each(wish):
                 if action is Action.START and row.running and operational_of(row) is not Operational.FAILED:
                     continue  # it is wanted on already: a new generation would only make it look busy
-                slivers.change_wish(tx, row, **_wish_of(action, row, people))
+                slivers.change_wish(tx, row, **wish(row))
             self._ask(tx, attempt.done, "converge", now)
             self._write_down(tx, who, auth, Call.ACT, attempt.done, now, detail=action.value)
             rows = again(tx, selected)
@@ -169,7 +182,9 @@ def _admit_action(action: Action, row: SliverRow) -> None:
     admit_action(action, operational_of(row))
 
 
-def _wish_of(action: Action, row: SliverRow, people: Sequence[SliverUser]) -> dict[str, object]:
+def _wish_of(
+    action: Action, row: SliverRow, people: Sequence[SliverUser], group: SecurityGroup | None
+) -> dict[str, object]:
     """The desired columns that an action changes."""
     match action:
         case Action.START:
@@ -182,3 +197,8 @@ def _wish_of(action: Action, row: SliverRow, people: Sequence[SliverUser]) -> di
             return {"running": True, "reloads": row.reloads + 1}
         case Action.UPDATE_USERS:
             return {"shape": logins.on(row.shape, people), "users": tuple(people)}
+        case Action.UPDATE_RULES:
+            if group is None or not isinstance(row.shape, Machine):
+                raise TypeError("checked before: there is a group, and it is for machines")
+            source, machine = regrouped(row.source, row.shape, group)
+            return {"source": source, "shape": machine}

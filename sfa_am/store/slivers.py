@@ -129,7 +129,7 @@ _EXPIRED = (
 _STALE_UPDATES = select(sliver).where(
     sliver.c.update_ends_at <= bindparam("now"), sliver.c.allocation == "geni_updating"
 )
-_DESIRED = ("generation", "allocation", "expires_at", "shape", "users", "running", "restarts", "reloads")
+_DESIRED = ("generation", "allocation", "expires_at", "shape", "source", "users", "running", "restarts", "reloads")
 _WISH = (
     update(sliver).where(sliver.c.id == bindparam("key")).values({name: bindparam(f"new_{name}") for name in _DESIRED})
 )

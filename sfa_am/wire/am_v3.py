@@ -147,21 +147,21 @@ class AggregateV3(AggregateDoor):
         return await self._call("Status", caller, read)
 
     async def xmlrpc_PerformOperationalAction(self, caller: Caller, *sent: object) -> Triple:  # noqa: N802
-        """Start, stop, restart, reload, update users."""
+        """Start, stop, restart, reload, update users or rules."""
 
         def read() -> Call:
             names = ("urns", "credentials", "action", "options")
             urns, creds, what, opts = arguments.expect("PerformOperationalAction", sent, names, optional=1)
             (presented, given), named = who(caller, creds, opts), arguments.texts(urns, "urns")
             action, users, now = arguments.text(what, "action"), arguments.users(given), self._now()
-            best_effort = arguments.flag(given, "geni_best_effort")
+            group, best_effort = arguments.security_group(given), arguments.flag(given, "geni_best_effort")
             if action == CONSOLE_LOG:
                 return lambda: [
                     {**_sliver(state, True), CONSOLE_LOG: arguments.printable(written)}
                     for state, written in self._service.console(presented, named, best_effort=best_effort, now=now)
                 ]
             return lambda: _slivers(
-                self._service.act(presented, named, action, users=users, best_effort=best_effort, now=now)
+                self._service.act(presented, named, action, users=users, group=group, best_effort=best_effort, now=now)
             )
 
         return await self._call("PerformOperationalAction", caller, read)

@@ -10,6 +10,7 @@ from typing import Any
 from xmlrpc.client import Binary, DateTime
 
 from credentials import URN
+from rspec import SecurityGroup, SecurityRule
 from sfa_am.errors import BadArgs, BadVersion, Unsupported
 from sfa_am.slices.identity import read_urn
 
@@ -156,6 +157,55 @@ def people(value: object, name: str) -> list[tuple[str, list[str]]]:
             raise BadArgs(f"{what} must be a struct with urn and keys")
         result.append((text(user["urn"], f"{what}.urn"), texts(user.get("keys", []), f"{what}.keys")))
     return result
+
+
+def security_group(given: Mapping[str, Any]) -> SecurityGroup | None:
+    """The option sfa_security_group, None when absent: a struct of `spoofing` and `rules`, these structs with the
+    attributes that rules have in RSpecs. What the values mean is not judged here.
+    """
+    name = "sfa_security_group"
+    value = given.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BadArgs(f"{name} must be a struct, not {_kind(value)}")
+    _only(value, ("spoofing", "rules"), name)
+    rules = value.get("rules", [])
+    if not isinstance(rules, list):
+        raise BadArgs(f"{name}.rules must be an array of structs, not {_kind(rules)}")
+    spoofing = value.get("spoofing")
+    return SecurityGroup.of(
+        [_security_rule(rule, f"{name}.rules[{number}]") for number, rule in enumerate(rules)],
+        spoofing=None if spoofing is None else _line(spoofing, f"{name}.spoofing"),
+    )
+
+
+def _security_rule(value: object, what: str) -> SecurityRule:
+    if not isinstance(value, dict) or "action" not in value:
+        raise BadArgs(f"{what} must be a struct with action")
+    _only(value, ("action", "protocol", "ports", "source", "interface"), what)
+    said = {key: _line(one, f"{what}.{key}") for key, one in value.items()}
+    return SecurityRule.of(
+        said["action"],
+        protocol=said.get("protocol"),
+        ports=said.get("ports"),
+        source_prefix=said.get("source"),
+        interface=said.get("interface"),
+    )
+
+
+def _only(value: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    """Rather than pass over what somebody relies on."""
+    if unknown := sorted(str(key) for key in value if key not in known):
+        raise BadArgs(f"{what} has no {unknown[0]!a:.60}; it has {', '.join(known)}")
+
+
+def _line(value: object, what: str) -> str:
+    """Text that can stand in an attribute."""
+    line = text(value, what)
+    if not line.isprintable():
+        raise BadArgs(f"{what} has control characters")
+    return line
 
 
 def rspec_version(given: Mapping[str, Any]) -> None:

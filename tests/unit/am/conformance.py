@@ -281,6 +281,21 @@ def _action(case: Callable[..., Case]) -> Iterator[Case]:
     users = {"geni_users": [_user(KEY)]}
     yield case("action", "geni_update_users", 0, action="geni_update_users", options=users)
     yield case("action", "geni_update_users without geni_users", 1, action="geni_update_users")
+    rules: dict[str, object] = {
+        "rules": [{"action": "deny", "protocol": "tcp", "ports": "22", "source": "192.0.2.0/24"}]
+    }
+    for what, code, group in (
+        ("sfa_update_rules", 0, rules),
+        ("sfa_update_rules that takes all away", 0, {}),
+        ("sfa_update_rules without sfa_security_group", 1, ...),
+        ("sfa_update_rules: not a struct", 1, "deny"),
+        ("sfa_update_rules: rules that are no array", 1, {"rules": "deny"}),
+        ("sfa_update_rules: a rule without action", 1, {"rules": [{}]}),
+        ("sfa_update_rules: a word of a rule that is none", 1, {"rules": [{"action": "deny", "port": "22"}]}),
+        ("sfa_update_rules: an interface of no link", 1, {"rules": [{"action": "deny", "interface": "nowhere"}]}),
+        ("sfa_update_rules: what can't be reached", 13, {"rules": [{"action": "allow", "protocol": "udp"}]}),
+    ):
+        yield case("action", what, code, action="sfa_update_rules", options={"sfa_security_group": group})
     yield case("action", "sfa_console_log", 0, action="sfa_console_log", look=_shows_consoles)
     yield case("action", "sfa_console_log of a link", 13, action="sfa_console_log", urns=["link"])
     yield case("action", "sfa_console_log before Provision", 13, action="sfa_console_log", given=ALLOCATED)

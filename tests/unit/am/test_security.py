@@ -102,3 +102,57 @@ def test_a_group_that_nothing_would_read_is_refused(am):
 def test_a_rule_for_what_has_no_ports_has_none():
     with pytest.raises(ValueError, match="no ports"):
         Rule(allows=True, traffic=Traffic.ICMP, ports=(1, 1))
+
+
+DENY = SecurityRule.of("deny", protocol="tcp", ports="22")
+
+
+@pytest.fixture
+def running(am):
+    am.allocate(request(*nodes(group('action="deny" interface="a:0"')), LINK))
+    am.provision()
+    am.work()
+    return am
+
+
+def only(am, client_id):
+    return [str(state.urn) for state in am.status() if state.client_id == client_id]
+
+
+def manifest_node(am, client_id):
+    described = am.service.describe(am.who(), [str(am.slice_urn)], now=am.now)
+    return next(node for node in read_manifest(described.manifest).nodes if node.client_id == client_id)
+
+
+def test_rules_of_a_node_that_runs_are_exchanged(running):
+    new = SecurityGroup.of([DENY], spoofing="allow")
+    running.act("sfa_update_rules", only(running, "a"), group=new)
+    assert running.states()["a"] == "geni_ready_busy"
+    running.work()
+    assert running.states()["a"] == "geni_ready"
+    shape = wanted(running, "a")
+    assert [rule.interface for rule in shape.rules] == ["eth0"]
+    assert [port.sender for port in shape.ports] == [Sender.ANYBODY]
+    assert manifest_node(running, "a").all(SecurityGroup) == (new,)
+
+
+def test_a_group_that_says_nothing_takes_the_old_one_away(running):
+    running.act("sfa_update_rules", only(running, "a"), group=SecurityGroup.of([]))
+    running.work()
+    assert (wanted(running, "a").rules, wanted(running, "a").ports[0].sender) == ((), Sender.OWN_MAC)
+    assert manifest_node(running, "a").first(SecurityGroup) is None
+
+
+def test_an_update_of_the_slice_knows_the_new_rules(running):
+    running.act("sfa_update_rules", only(running, "a"), group=SecurityGroup.of([]))
+    described = running.service.update(
+        running.who(), running.slice_urn, request(*nodes(""), LINK), end_at=None, now=running.now
+    )
+    assert {state.allocation.value for state in described.slivers} == {"geni_provisioned"}
+
+
+def test_rules_that_one_of_the_nodes_can_not_have_change_none(running):
+    before = everything(running)
+    with pytest.raises(BadArgs, match="node 'b', rule 1: interface='a:0'"):
+        running.act("sfa_update_rules", group=SecurityGroup.of([SecurityRule.of("deny", interface="a:0")]))
+    assert everything(running) == before
