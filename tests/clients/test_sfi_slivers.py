@@ -281,3 +281,35 @@ def test_a_console_is_shown(alice, new_slice, request_file):
     (state,) = alice.json("console", "boots", "left")
     assert state["sfa_console_log"] == "left: start 1\n"
     assert "has no nobody here" in alice.refused("console", "boots", "nobody")
+
+
+def test_rules_are_shown_added_and_taken_away(alice, new_slice, request_file):
+    new_slice("rules")
+    alice("create", "rules", request_file)
+    assert alice.json("rules", "show", "rules") == {"left": {"rules": []}, "right": {"rules": []}}
+    web = ("--protocol", "tcp", "--ports", "80", "--source", "10.0.1.0/24", "--interface", "left:if0")
+    alice("rules", "add", "rules", "left", "deny", "--interface", "left:if0")
+    alice("rules", "add", "rules", "left", "allow", *web, "--at", "1")
+    alice("rules", "spoofing", "rules", "left", "deny")
+    shown = [line.split() for line in alice("rules", "show", "rules", "left").splitlines()]
+    assert ["left", "1", "allow", "tcp", "80", "10.0.1.0/24", "left:if0"] in shown
+    assert "spoofing of left: deny".split() in shown
+    alice("rules", "remove", "rules", "left", "2")
+    assert alice.json("rules", "show", "rules", "left") == {
+        "left": {
+            "spoofing": "deny",
+            "rules": [
+                {
+                    "action": "allow",
+                    "protocol": "tcp",
+                    "ports": "80",
+                    "source": "10.0.1.0/24",
+                    "interface": "left:if0",
+                }
+            ],
+        }
+    }
+    assert "has 1 rules" in alice.refused("rules", "remove", "rules", "left", "2")
+    assert "has no node middle here; it has left, right" in alice.refused("rules", "show", "rules", "middle")
+    assert "nothing but SSH" in alice.refused("rules", "add", "rules", "right", "allow", "--protocol", "udp")
+    alice("delete", "rules")

@@ -40,7 +40,8 @@ def put(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     """Have the rules be as this guest is now, whatever was known of it before under the same addresses."""
     lines = [*_forget_wishes(names, guest), *_elements(names, publish_address, guest)]
     if guest.rules:
-        lines += _visitors(names, guest).made([_text(rule) for rule in guest.rules])
+        # About published ports alone: who has a route to the control network is let in by no rule.
+        lines += _visitors(names, guest).made(f"ct status dnat {_text(rule)}" for rule in guest.rules)
     for end in guest.ends:
         if end.sender is Sender.ANYBODY:
             lines.append(f"add element bridge {names.table} anybody {{ {end.outside} }}")
