@@ -36,9 +36,14 @@ class Guest:
     ends: tuple[LinkEnd, ...] = ()
 
 
-def put(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
+def replace(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     """Have the rules be as this guest is now, whatever was known of it before under the same addresses."""
-    lines = [*_forget_wishes(names, guest), *_elements(names, publish_address, guest)]
+    return "\n".join([*_forget_wishes(names, guest), add(names, publish_address, guest)])
+
+
+def add(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
+    """Have a guest in the rules of which nothing is there."""
+    lines = list(_elements(names, publish_address, guest))
     if guest.rules:
         # About published ports alone: who has a route to the control network is let in by no rule.
         lines += _visitors(names, guest).made(f"ct status dnat {_text(rule)}" for rule in guest.rules)
