@@ -16,6 +16,7 @@ from ipaddress import ip_interface, ip_network
 from backends.protocol import (
     Account,
     Backend,
+    Form,
     Impossible,
     Machine,
     Observation,
@@ -74,11 +75,13 @@ class Conformance:
 
     image: str
     sliver_type: str
+    form = Form.CONTAINER
 
     def machine(self, number: int = 1) -> SliverSpec:
         """A machine with an account and a port on the link."""
         shape = Machine(
             hostname=f"host-{number}",
+            form=self.form,
             sliver_type=self.sliver_type,
             image=self.image,
             cpus=1,

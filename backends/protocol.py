@@ -61,6 +61,13 @@ class Account:
     keys: tuple[str, ...]
 
 
+class Form(StrEnum):
+    """What a machine is: one that shares its host's kernel, or one with a kernel of its own."""
+
+    CONTAINER = "container"
+    VM = "vm"
+
+
 class Sender(StrEnum):
     """As whom a machine may send on a link; what is not so is dropped where it leaves the machine.
 
@@ -130,6 +137,7 @@ class Machine:
     """What a node sliver should be: a virtual machine or a container, as the sliver type says.
 
     hostname:    DNS label
+    form:        that of its sliver type
     sliver_type: one of the offer's `SliverType` names
     image:       one of the offer's `Image` names
     cpus:        cores (may be fractional), memory_mib and disk_mib: MiB
@@ -144,6 +152,7 @@ class Machine:
     cpus: float
     memory_mib: int
     disk_mib: int
+    form: Form = Form.CONTAINER
     accounts: tuple[Account, ...] = ()
     ports: tuple[Port, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -218,16 +227,22 @@ class SliverType:
     memory_mib: int
     disk_mib: int
     description: str = ""
+    form: Form = Form.CONTAINER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A disk image a machine can start from. `name` is the last field of its URN."""
+    """A disk image a machine can start from.
+
+    name:  the last field of its URN
+    forms: of the machines that it is for
+    """
 
     name: str
     os: str = ""
     version: str = ""
     description: str = ""
+    forms: tuple[Form, ...] = (Form.CONTAINER,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backends.native.images import DEBIAN_12, ImageFolder
+from backends.protocol import Form
 from bench import containers, documents, hostile, rates, verification
 from bench.row import Row
 from bench.server import IMAGES, BenchServer
@@ -24,7 +25,7 @@ def _through_the_server() -> list[Row]:
     """Containers, which need root and a running server."""
     if os.geteuid() != 0:
         raise SystemExit("These benchmarks make containers, which needs root.")
-    ImageFolder(IMAGES).build(DEBIAN_12.name)
+    ImageFolder(IMAGES).build(DEBIAN_12.name, Form.CONTAINER)
     containers.bare_loop()  # once unmeasured: caches fill
     rows = []
     with BenchServer() as server:

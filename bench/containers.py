@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from backends.native.images import DEBIAN_12, ImageFolder
+from backends.protocol import Form
 from bench.server import IMAGES, BenchServer
 from rspec import read_manifest
 
@@ -22,7 +23,7 @@ NETWORK = "100.69.0"
 
 def bare_loop() -> float:
     """Containers per minute, one after the other."""
-    image = ImageFolder(IMAGES).build(DEBIAN_12.name)
+    image = ImageFolder(IMAGES).build(DEBIAN_12.name, Form.CONTAINER) / "rootfs"
     folder = Path(tempfile.mkdtemp(prefix="sfa-bench-"))
     folder.chmod(0o711)
     _run("ip", "link", "add", BRIDGE, "type", "bridge")

@@ -152,7 +152,7 @@ def wait_until_gone() -> None:
 def demonstrate(steps: Steps, console: Console, keep: bool, undo: ExitStack) -> None:
     """The walk. Raises Failed."""
     with steps.step("built the disk image (cached after the first time)"):
-        build = "import sys; from backends.native.images import main; sys.exit(main(sys.argv[1:]))"
+        build = "import sys; from backends.native.images.__main__ import main; sys.exit(main(sys.argv[1:]))"
         run(sys.executable, "-c", build, IMAGES)
     with steps.step("founded an authority with its certificates"):
         _, aggregate = found()

@@ -12,8 +12,11 @@ log=$cache/setup.log
 mkdir -p "$cache"
 : >"$log"
 
-run_packages=(lxc lxc-dev gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
-dev_packages=(xmlsec1 openssl shellcheck qemu-system-x86 busybox-static nats-server)
+run_packages=(lxc lxc-dev libvirt-dev pkg-config gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
+dev_packages=(
+  xmlsec1 openssl shellcheck busybox-static nats-server
+  libvirt-daemon libvirt-daemon-system qemu-system-x86 qemu-utils xorriso # virtual machines
+)
 
 case $what in
   run) lock=requirements.lock; packages=("${run_packages[@]}") ;;

@@ -9,8 +9,10 @@ from pathlib import Path
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, tables_beginning
+from backends.native.node import domain
 from backends.native.node.container import Container
 from backends.native.node.disk import mounts_below, unmount
+from backends.native.node.domain import Domain, Hypervisor
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
 from backends.native.trees import delete_tree
@@ -24,6 +26,7 @@ def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
     names = Names.of_folder(state)
     runtime = Runtime(names)
     found = [f"container {entry.name}" for entry in _entries(runtime.folder)]
+    found += [f"virtual machine {name}" for name in domain.names_beginning(names.container_prefix)]
     found += [f"mount {path}" for path in mounts_below(runtime.folder)]
     interfaces = bridge.names_beginning(names.tag)
     own = {names.control_bridge} if slivers_only else set()
@@ -50,12 +53,11 @@ def shut_down(state: Path) -> None:
     runtime = Runtime(names)
     for entry in _entries(runtime.folder):
         Container(entry.name, runtime.folder).stop(gracefully=False)
+    for name in domain.names_beginning(names.container_prefix):
+        Domain(name, Hypervisor()).stop(gracefully=False)
     for path in reversed(mounts_below(runtime.folder)):
         unmount(path)
     for entry in _entries(runtime.folder):
-        for mounted in ("rootfs", "lower"):
-            if (entry / mounted).is_dir():
-                (entry / mounted).rmdir()
         runtime.close(entry.name)
     if runtime.folder.is_dir():
         runtime.folder.rmdir()

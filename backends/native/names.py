@@ -37,13 +37,18 @@ class Names:
         """The nftables table, in families inet and bridge."""
         return f"sfa-{self.tag}"
 
+    @property
+    def container_prefix(self) -> str:
+        """How the names of all machines begin, and no others do."""
+        return f"{self.tag}-"
+
     def container(self, sliver: SliverId) -> str:
-        """A container, its folder and its cgroup."""
-        return f"{self.tag}-{sliver}"
+        """A container or virtual machine, its folder and its cgroup."""
+        return f"{self.container_prefix}{sliver}"
 
     def sliver(self, container: str) -> SliverId | None:
         """The sliver of a container or folder name; None for what is not ours."""
-        prefix = f"{self.tag}-"
+        prefix = self.container_prefix
         return SliverId(container.removeprefix(prefix)) if container.startswith(prefix) else None
 
     @property

@@ -21,14 +21,14 @@ class Runtime:
             folder.chmod(0o711)
 
     def open(self, container: str) -> Path:
-        """A container's own folder, made if it is missing."""
+        """A machine's own folder, made if it is missing."""
         own = self.folder / container
         own.mkdir(exist_ok=True)
         own.chmod(0o711)
         return own
 
     def close(self, container: str) -> None:
-        """Delete a container's folder. Raises OSError while something is mounted there: it never deletes a tree."""
+        """Delete a machine's folder. Raises OSError while something is mounted there: it never deletes a tree."""
         own = self.folder / container
         if own.is_dir():
             for entry in own.iterdir():

@@ -8,8 +8,11 @@ def problems(spec: SliverSpec, offer: Offer) -> list[str]:
     if not isinstance(spec.shape, Machine):
         return []
     found = []
-    if spec.shape.image not in {image.name for image in offer.images}:
+    image = next((image for image in offer.images if image.name == spec.shape.image), None)
+    if image is None:
         found.append(f"image {spec.shape.image!r} is not offered here")
+    elif spec.shape.form not in image.forms:
+        found.append(f"image {spec.shape.image!r} is not for sliver type {spec.shape.sliver_type!r}")
     if spec.shape.sliver_type not in {kind.name for kind in offer.sliver_types}:
         found.append(f"sliver type {spec.shape.sliver_type!r} is not offered here")
     if spec.shape.memory_mib > offer.capacity["memory_mib"]:

@@ -10,12 +10,19 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from backends import enrolment
-from backends.protocol import SliverType
+from backends.protocol import Form, SliverType
 
 _DEFAULT_TYPES = (
     SliverType(name="container", cpus=1, memory_mib=512, disk_mib=4096, description="container with one core"),
     SliverType(name="container-small", cpus=0.5, memory_mib=256, disk_mib=2048, description="container, half a core"),
     SliverType(name="container-large", cpus=2, memory_mib=2048, disk_mib=8192, description="container, two cores"),
+    SliverType(
+        name="vm", cpus=1, memory_mib=1024, disk_mib=8192, description="virtual machine, one core", form=Form.VM
+    ),
+    SliverType(name="vm-small", cpus=1, memory_mib=512, disk_mib=4096, description="small one", form=Form.VM),
+    SliverType(name="vm-large", cpus=2, memory_mib=4096, disk_mib=20480, description="large one", form=Form.VM),
+    SliverType(name="emulab-xen", cpus=1, memory_mib=1024, disk_mib=8192, description="as vm", form=Form.VM),
+    SliverType(name="m1.small", cpus=1, memory_mib=2048, disk_mib=20480, description="as elsewhere", form=Form.VM),
 )
 
 
@@ -42,7 +49,11 @@ class NodeSettings(BaseModel):
     nameservers: tuple[IPv4Address, ...] = ()
     """Name servers written into slivers; useful with `uplink`."""
     sliver_types: tuple[SliverType, ...] = _DEFAULT_TYPES
-    """Kinds of slivers on offer; the first is given when a request names none."""
+    """Kinds of slivers on offer; the first is given when a request names none. Those of form "vm" only where there are
+    virtual machines."""
+    virtual_machines: bool = False
+    """Whether this host also makes virtual machines, by its libvirt daemon; they run on the processor where that is
+    found to work, else they are emulated."""
     memory_mib: Annotated[int, Field(ge=0)] = 0
     """Memory to give out, in MiB. 0: three quarters of the host's."""
     cpus: Annotated[float, Field(ge=0)] = 0

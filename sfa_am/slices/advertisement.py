@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from backends.protocol import Form, Offer
 from rspec import (
     Advertisement,
     Available,
@@ -100,9 +101,9 @@ def advertisement_of(stocks: Sequence[Stock], identity: Identity, *, available_o
     )
 
 
-def _node(stock: Stock, identity: Identity) -> Node:
-    offer = stock.offer
-    images = tuple(
+def _images(offer: Offer, form: Form, identity: Identity) -> tuple[DiskImage, ...]:
+    """Those for machines of one form; the first is what a request gets that names none."""
+    return tuple(
         DiskImage(
             name=str(identity.image(image.name)),
             os=image.os or None,
@@ -110,8 +111,12 @@ def _node(stock: Stock, identity: Identity) -> Node:
             description=image.description or None,
             default="true" if number == 0 else None,
         )
-        for number, image in enumerate(offer.images)
+        for number, image in enumerate(image for image in offer.images if form in image.forms)
     )
+
+
+def _node(stock: Stock, identity: Identity) -> Node:
+    offer = stock.offer
     locations: tuple[Location, ...] = ()
     if offer.location is not None:
         country, longitude, latitude = offer.location
@@ -122,7 +127,9 @@ def _node(stock: Stock, identity: Identity) -> Node:
         component_name=offer.name,
         exclusive=False,
         hardware_types=tuple(HardwareType(name=name) for name in offer.hardware_types),
-        sliver_types=tuple(SliverType(name=kind.name, disk_images=images) for kind in offer.sliver_types),
+        sliver_types=tuple(
+            SliverType(name=kind.name, disk_images=_images(offer, kind.form, identity)) for kind in offer.sliver_types
+        ),
         available=(Available(now=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types)),),
         locations=locations,
     )

@@ -10,6 +10,7 @@ import pytest
 from system.cluster import cluster
 
 from backends.native.cleanup import clean, leftovers
+from backends.protocol import Form
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 IMAGES = Path(os.environ.get("SFA_AM_IMAGE_CACHE", REPOSITORY / ".cache" / "images"))
@@ -21,8 +22,9 @@ def images() -> Path:
     from backends.native.images import ImageFolder
 
     folder = ImageFolder(IMAGES)
-    for image in folder.offered():
-        folder.build(image.name)
+    for image in folder.offered(list(Form)):
+        for form in image.forms:
+            folder.build(image.name, form)
     return IMAGES
 
 

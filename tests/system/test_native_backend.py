@@ -15,10 +15,22 @@ from system.conftest import run_over_ssh
 
 from backends.conformance import Conformance, Quiet, until_settled
 from backends.native import create
-from backends.native import images as images_module
 from backends.native.cleanup import leftovers
+from backends.native.images.recipes import RECIPES
 from backends.native.names import Names
-from backends.protocol import Account, Context, Machine, Port, Seen, Segment, SliceId, SliverId, SliverSpec, Unavailable
+from backends.protocol import (
+    Account,
+    Context,
+    Form,
+    Machine,
+    Port,
+    Seen,
+    Segment,
+    SliceId,
+    SliverId,
+    SliverSpec,
+    Unavailable,
+)
 
 pytestmark = pytest.mark.needs("root", "lxc")
 
@@ -325,7 +337,7 @@ def test_a_disk_stays_with_the_edition_of_the_image_it_began_from(backend, machi
     """An upgrade brings a new edition: machines that are there go on with theirs, also after a restart."""
     spec = machine("one", "l1", "10.1.0.1")
     shell(until_settled(backend, spec), "echo kept > note")
-    monkeypatch.setattr(images_module, "_recipe", lambda: "upgraded")
+    monkeypatch.setitem(RECIPES, Form.CONTAINER, replace(RECIPES[Form.CONTAINER], suite="upgraded"))
     again = until_settled(backend, replace(spec, generation=2, restarts=1))
     assert shell(again, "cat note") == "kept\n"
     with pytest.raises(Unavailable, match="not ready"):

@@ -4,17 +4,15 @@ Containers are unprivileged: root inside is a number outside that owns nothing. 
 from this process: what stays behind to watch a container would otherwise be a copy of us, with all we hold in memory.
 """
 
-import hashlib
-import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from pathlib import Path
 
 import lxc
 
+from backends.native.node.body import Plug
+from backends.native.node.consoles import MOST_OF_A_CONSOLE
 from backends.native.node.idmap import IDS
 from backends.protocol import BackendError, Machine
 
@@ -26,23 +24,8 @@ _GRACE = 10
 _SECCOMP = Path("/usr/share/lxc/config/common.seccomp")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plug:
-    """One interface: name inside, name outside, bridge, hardware address, addresses, largest payload of a frame."""
-
-    name: str
-    outside: str
-    bridge: str
-    mac: str
-    addresses: tuple[IPv4Interface | IPv6Interface, ...]
-    gateway: IPv4Address | None = None
-    mtu: int = 1500
-
-
 CONSOLE_LOG = "console.log"
 """In the container's own folder."""
-
-_MOST_OF_A_CONSOLE = 64 * 1024
 
 
 class Container:
@@ -83,20 +66,6 @@ class Container:
             how = [f"--timeout={_GRACE}"] if gracefully else ["--kill"]
             self._run("lxc-stop", *how, timeout=_STOP_TIMEOUT)
 
-    def console(self) -> str:
-        """What it has written to its console since it was started, or the newest part of it."""
-        try:
-            with self._console_log.open("rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _MOST_OF_A_CONSOLE))
-                return file.read(_MOST_OF_A_CONSOLE).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-
-    @property
-    def _console_log(self) -> Path:
-        return self._folder / self._name / CONSOLE_LOG
-
     def run(self, script: str) -> None:
         """Run a shell script in it, as its root. Raises BackendError."""
         command = ["--clear-env", "--set-var=PATH=/usr/sbin:/usr/bin:/sbin:/bin", "--", "/bin/sh", "-s"]
@@ -127,8 +96,8 @@ def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug]
         "lxc.signal.halt = SIGUSR1",
         # Kept small by LXC itself, since whoever is root inside may write to it without end.
         f"lxc.console.logfile = {console}",
-        f"lxc.console.size = {_MOST_OF_A_CONSOLE}",
-        f"lxc.console.buffer.size = {_MOST_OF_A_CONSOLE}",
+        f"lxc.console.size = {MOST_OF_A_CONSOLE}",
+        f"lxc.console.buffer.size = {MOST_OF_A_CONSOLE}",
         "lxc.tty.max = 0",
         "lxc.pty.max = 1024",
         "lxc.autodev = 1",
@@ -155,11 +124,6 @@ def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug]
         if plug.gateway is not None:
             lines.append(f"{key}.ipv4.gateway = {plug.gateway}")
     return "\n".join(lines) + "\n"
-
-
-def digest(settings: str) -> str:
-    """To see whether a container runs with older settings."""
-    return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
 def _limits(machine: Machine, processes: int) -> list[str]:

@@ -4,8 +4,10 @@ Level-triggered: each method looks at what is there and does what is missing, so
 at any point. The journal's record is written before the deed for wishes and after it for what has been done.
 """
 
+import hashlib
 import socket
 import time
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
 
 from backends.native.images import ImageFolder
@@ -16,13 +18,11 @@ from backends.native.network.filter import Filter
 from backends.native.network.guests import Guest, LinkEnd
 from backends.native.network.links import LinkBridges
 from backends.native.node import accounts
-from backends.native.node.container import CONSOLE_LOG, Container, Plug, digest, settings_of
-from backends.native.node.disk import Disk
-from backends.native.node.idmap import IdRanges
+from backends.native.node.body import Body, Plug
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
-from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen, SliverId
+from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen
 
 _SSH_PORT = 22
 _LONGEST_WAIT = 3.0
@@ -40,7 +40,7 @@ class Machines:
         journal: Journal,
         runtime: Runtime,
         images: ImageFolder,
-        ids: IdRanges,
+        bodies: Callable[[Record], Body],
         rules: Filter,
         links: LinkBridges,
         watch: Watch,
@@ -50,7 +50,7 @@ class Machines:
         self._journal = journal
         self._runtime = runtime
         self._images = images
-        self._ids = ids
+        self._body = bodies
         self._rules = rules
         self._links = links
         self._watch = watch
@@ -58,18 +58,18 @@ class Machines:
     def converge(self, record: Record) -> Observation:
         """Make it what `record.spec` says."""
         spec = record.spec
-        container, disk = self._container(spec.sliver), self._disk(record)
-        record = self._do_once(record, container, disk)
+        body = self._body(record)
+        record = self._do_once(record, body)
         if not spec.running:
             self._watch.end(spec.sliver)
-            container.stop(gracefully=True)
+            body.stop(gracefully=True)
             record = self._journal.note(record, made=spec.generation)
             return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.STOPPED)
-        record = self._run(record, container, disk)
-        self._watch.begin(spec.sliver, container.first_process())
-        record = self._apply_accounts(record, container)
-        if not self._answers(record, container):
-            if not container.is_running():
+        record = self._run(record, body)
+        self._watch.begin(spec.sliver, body.first_process())
+        record = self._apply_accounts(record, body)
+        if not self._answers(record, body):
+            if body.first_process() <= 0:
                 raise BackendError("the machine ended while it was starting")
             return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.MAKING)
         record = self._journal.note(record, made=spec.generation)
@@ -79,17 +79,18 @@ class Machines:
         """Make it not exist."""
         sliver = record.spec.sliver
         self._watch.end(sliver)
-        self._container(sliver).stop(gracefully=False)
+        body = self._body(record)
+        body.stop(gracefully=False)
         self._rules.remove(self.guest(record))
         for number in range(len(_machine(record).ports) + 1):
-            bridge.remove(self._names.port(sliver, number))  # they go with the container; a crash may have left one
-        self._disk(record).wipe()
+            bridge.remove(self._names.port(sliver, number))  # they go with the machine; a crash may have left one
+        body.delete_disk()
         self._runtime.close(self._names.container(sliver))
 
     def observe(self, record: Record) -> Observation:
         """What it is now."""
         sliver = record.spec.sliver
-        first_process = self._container(sliver).first_process()
+        first_process = self._body(record).first_process()
         if first_process > 0:
             self._watch.begin(sliver, first_process)
             if record.made:
@@ -100,7 +101,7 @@ class Machines:
 
     def console(self, record: Record) -> str:
         """What it has written to its console."""
-        return self._container(record.spec.sliver).console()
+        return self._body(record).console()
 
     def guest(self, record: Record) -> Guest:
         """How it is reached."""
@@ -135,81 +136,73 @@ class Machines:
 
     # Steps
 
-    def _do_once(self, record: Record, container: Container, disk: Disk) -> Record:
+    def _do_once(self, record: Record, body: Body) -> Record:
         """Restarts and reloads asked for and not done. Noted after the deed: doing one twice is harmless."""
         spec = record.spec
         if spec.reloads > record.reloads:
             self._watch.end(spec.sliver)
-            container.stop(gracefully=False)
-            disk.wipe()
+            body.stop(gracefully=False)
+            body.delete_disk()
             return self._journal.note(
                 record, reloads=spec.reloads, restarts=spec.restarts, image="", started_with="", accounts_applied=()
             )
         if spec.restarts > record.restarts:
             self._watch.end(spec.sliver)
-            container.stop(gracefully=True)
+            body.stop(gracefully=True)
             return self._journal.note(record, restarts=spec.restarts)
         return record
 
-    def _run(self, record: Record, container: Container, disk: Disk) -> Record:
+    def _run(self, record: Record, body: Body) -> Record:
         """Have it run, with the settings of this spec."""
-        machine = _machine(record)
-        settings = settings_of(
-            machine,
-            disk.rootfs,
-            self._ids.base(record.slot),
-            self._plugs(record),
-            self._settings.processes,
-            self._runtime.folder / self._names.container(record.spec.sliver) / CONSOLE_LOG,
-        )
-        wanted = digest(settings)
-        if container.is_running():
-            if record.started_with == wanted:
+        machine, plugs = _machine(record), self._plugs(record)
+        edition = record.image if record.image and body.has_disk() else ""
+        if body.first_process() > 0:
+            if edition and record.started_with == _digest(body.settings(machine, edition, plugs)):
                 if record.made != record.spec.generation:
                     self._rules.begin_to_put(self.guest(record))()
                 return record
             self._watch.end(record.spec.sliver)
-            container.stop(gracefully=True)
-        if not record.image or not disk.exists():
-            edition = self._images.edition(machine.image)
-            layer = disk.make()
-            accounts.equip(layer, self._images.rootfs(edition), machine, self._settings.nameservers)
-            layer.keep()
-            record = self._journal.note(record, image=edition, accounts_applied=_account_names(machine))
+            body.stop(gracefully=True)
         self._runtime.open(self._names.container(record.spec.sliver))
-        disk.mount(self._images.rootfs(record.image))
+        if not edition:
+            edition = self._images.edition(machine.image, machine.form)
+            body.make_disk(machine, edition)
+            record = self._journal.note(record, image=edition, accounts_applied=_account_names(machine))
+        body.open_disk(machine, edition, plugs)
         for port in machine.ports:
             self._links.ensure(port.link)
         reachable = self._rules.begin_to_put(self.guest(record))
-        # What a container killed half-way may have left would make the start fail.
+        # What a machine killed half-way may have left would make the start fail.
         for number in range(len(machine.ports) + 1):
             if bridge.exists(self._names.port(record.spec.sliver, number)):
                 bridge.remove(self._names.port(record.spec.sliver, number))
-        record = self._journal.note(record, started_with=wanted)
+        settings = body.settings(machine, edition, plugs)
+        record = self._journal.note(record, started_with=_digest(settings))
         try:
-            container.start(settings)
+            body.start(settings)
         finally:
             reachable()
         self._shape(record)
         return record
 
-    def _apply_accounts(self, record: Record, container: Container) -> Record:
+    def _apply_accounts(self, record: Record, body: Body) -> Record:
         """Write accounts into a machine that runs, when they are not those it was given."""
         machine = _machine(record)
         wanted = _account_names(machine)
         if record.accounts_applied == wanted:
             return record
         gone = {name.split(" ")[0] for name in record.accounts_applied} - {a.name for a in machine.accounts}
-        container.run(accounts.update_script(machine.accounts, sorted(gone)))
+        if not body.run(accounts.update_script(machine.accounts, sorted(gone))):
+            return record
         return self._journal.note(record, accounts_applied=wanted)
 
-    def _answers(self, record: Record, container: Container) -> bool:
+    def _answers(self, record: Record, body: Body) -> bool:
         """Whether it answers as SSH within a moment."""
         deadline = time.monotonic() + _LONGEST_WAIT
         while time.monotonic() < deadline:
             if _is_ssh(self._address(record)):
                 return True
-            if not container.is_running():
+            if body.first_process() <= 0:
                 return False
             time.sleep(_PAUSE)
         return False
@@ -263,14 +256,6 @@ class Machines:
         address: IPv4Address = self._settings.control_network.network_address + 2 + record.slot
         return address
 
-    def _container(self, sliver: SliverId) -> Container:
-        return Container(self._names.container(sliver), self._runtime.folder)
-
-    def _disk(self, record: Record) -> Disk:
-        sliver = record.spec.sliver
-        mounts = self._runtime.folder / self._names.container(sliver)
-        return Disk(self._journal.folder_of(sliver), mounts, self._ids, record.slot)
-
 
 def _machine(record: Record) -> Machine:
     shape = record.spec.shape
@@ -286,6 +271,11 @@ def _rules(record: Record, interface: str) -> tuple[Rule, ...]:
 def _account_names(machine: Machine) -> tuple[str, ...]:
     """Accounts with their keys, each as one line, to see whether they have changed."""
     return tuple(" ".join((account.name, *account.keys)) for account in machine.accounts)
+
+
+def _digest(settings: str) -> str:
+    """To see whether a machine runs with older settings."""
+    return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
 def _control_mac(address: IPv4Address) -> str:

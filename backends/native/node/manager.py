@@ -21,7 +21,7 @@ from backends.native.network import bridge
 from backends.native.network.filter import Filter
 from backends.native.network.links import LinkBridges
 from backends.native.network.wirings import Wirings
-from backends.native.node.idmap import IdRanges
+from backends.native.node.bodies import Bodies
 from backends.native.node.machine import Machines
 from backends.native.node.tombstones import Tombstones
 from backends.native.node.watch import Watch
@@ -29,6 +29,7 @@ from backends.native.runtime import Runtime
 from backends.native.sense import problems
 from backends.native.settings import NodeSettings
 from backends.protocol import (
+    Form,
     Impossible,
     Machine,
     Observation,
@@ -41,13 +42,14 @@ from backends.protocol import (
 )
 
 _PROGRAMS = ("lxc-start", "lxc-stop", "lxc-attach", "nft", "tc", "unshare")
+_PROGRAMS_OF_VMS = ("qemu-img", "qemu-system-x86_64", "xorrisofs")
 _MIB = 1024 * 1024
 _CPU_OVERCOMMIT = 16
 _DISK_OVERCOMMIT = 4
 
 
 class NodeManager:
-    """Containers and links on this host. Safe to use from many threads."""
+    """Machines and links on this host. Safe to use from many threads."""
 
     def __init__(self, settings: NodeSettings, state: Path) -> None:
         """state: folder of its own, kept over restarts."""
@@ -57,7 +59,8 @@ class NodeManager:
         self._tombstones = Tombstones(state / "gone")
         self._runtime = Runtime(self._names)
         self._images = ImageFolder(settings.image_folder or state / "images")
-        self._ids = IdRanges(settings.first_id)
+        self._forms = (Form.CONTAINER, Form.VM) if settings.virtual_machines else (Form.CONTAINER,)
+        self._bodies: Bodies | None = None
         self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
         self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
         self._locks_lock = threading.Lock()
@@ -81,10 +84,16 @@ class NodeManager:
         """
         if os.geteuid() != 0:
             raise Unavailable("containers on this host need root; run the server as root")
-        if missing := [program for program in _PROGRAMS if shutil.which(program) is None]:
+        programs = (*_PROGRAMS, *_PROGRAMS_OF_VMS) if Form.VM in self._forms else _PROGRAMS
+        if missing := [program for program in programs if shutil.which(program) is None]:
             raise Unavailable(f"programs are missing on this host: {', '.join(missing)}; see `sfa-am doctor`")
-        for image in self._images.offered():
-            self._images.build(image.name)
+        for image in self._images.offered(self._forms):
+            for form in image.forms:
+                self._images.build(image.name, form)
+        bodies = Bodies(self._settings, self._names, self._journal, self._runtime, self._images)
+        if Form.VM in self._forms:
+            bodies.prepare_for_vms()
+        self._bodies = bodies
         self._tell = tell
         self._runtime.prepare()
         bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
@@ -97,13 +106,14 @@ class NodeManager:
             self._journal,
             self._runtime,
             self._images,
-            self._ids,
+            bodies.of,
             self._rules,
             self._links,
             self._watch,
         )
         for sliver in self._journal.strays():
             self._journal.close(sliver)
+        bodies.remove_strays()
         self._links.restore()
         machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
         self._rules.install(self._machines.guest(record) for record in machines)
@@ -127,7 +137,9 @@ class NodeManager:
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
-        self._ids.close()
+        if self._bodies is not None:
+            self._bodies.close()
+            self._bodies = None
 
     # What there is
 
@@ -136,8 +148,8 @@ class NodeManager:
         settings = self._settings
         offer = Offer(
             name=settings.offer,
-            sliver_types=settings.sliver_types,
-            images=self._images.offered(),
+            sliver_types=tuple(kind for kind in settings.sliver_types if kind.form in self._forms),
+            images=self._images.offered(self._forms),
             capacity={
                 "slivers": min(settings.ports, settings.control_network.num_addresses - 3),
                 "cpus": round(1000 * (settings.cpus or _CPU_OVERCOMMIT * (os.cpu_count() or 1))),

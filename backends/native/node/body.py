@@ -1,0 +1,56 @@
+"""What a machine is made of on this host: a disk and something that runs on it, in one form or the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from typing import Protocol
+
+from backends.protocol import Machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plug:
+    """One interface: name inside, name outside, bridge, hardware address, addresses, largest payload of a frame."""
+
+    name: str
+    outside: str
+    bridge: str
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    gateway: IPv4Address | None = None
+    mtu: int = 1500
+
+
+class Body(Protocol):
+    """One machine's. Each method looks at what is there and does what is missing; all but the last raise BackendError
+    or Unavailable when that fails."""
+
+    def settings(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> str:
+        """All that needs a restart when it changes, as text. The same machine gives the same text."""
+
+    def has_disk(self) -> bool:
+        """Whether there is a disk of the machine's own; it must be kept."""
+
+    def make_disk(self, machine: Machine, edition: str) -> None:
+        """A fresh disk that begins from an edition of an image. Nothing of an older one is left."""
+
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
+        """Have the disk where a start looks for it."""
+
+    def delete_disk(self) -> None:
+        """Have none."""
+
+    def start(self, settings: str) -> None:
+        """Start it, with what `settings` gave."""
+
+    def stop(self, *, gracefully: bool) -> None:
+        """Stop it, after letting it shut down by itself if wanted; nothing happens when it is stopped."""
+
+    def first_process(self) -> int:
+        """The number of the process on this host that ends when the machine does; 0 or less when it does not run."""
+
+    def run(self, script: str) -> bool:
+        """Run a shell script in it, as its root. False when a machine of this kind takes none now."""
+
+    def console(self) -> str:
+        """What it has written to its console since it was started, or the newest part of it."""

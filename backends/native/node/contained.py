@@ -1,0 +1,82 @@
+"""A machine that is a container: an image's files with the machine's own changes above, and a process tree on them."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from backends.native.images import ImageFolder
+from backends.native.node import accounts
+from backends.native.node.body import Plug
+from backends.native.node.consoles import newest
+from backends.native.node.container import CONSOLE_LOG, Container, settings_of
+from backends.native.node.disk import Disk
+from backends.native.node.idmap import IdRanges
+from backends.protocol import Machine
+
+
+class ContainedBody:
+    """Implements `Body`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kept: Path,
+        runtime: Path,
+        images: ImageFolder,
+        ids: IdRanges,
+        slot: int,
+        processes: int,
+        nameservers: Sequence[IPv4Address],
+    ) -> None:
+        """kept: folder for what outlives a boot. runtime: folder in which `name` is, or will be, a folder."""
+        self._container = Container(name, runtime)
+        self._disk = Disk(kept, runtime / name, ids, slot)
+        self._console = runtime / name / CONSOLE_LOG
+        self._images = images
+        self._base = ids.base(slot)
+        self._processes = processes
+        self._nameservers = nameservers
+
+    def settings(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> str:
+        """The container's settings; which edition it began from is no matter of theirs."""
+        return settings_of(machine, self._disk.rootfs, self._base, plugs, self._processes, self._console)
+
+    def has_disk(self) -> bool:
+        """Whether there are changes of its own."""
+        return self._disk.exists()
+
+    def make_disk(self, machine: Machine, edition: str) -> None:
+        """Changes that make the image this machine."""
+        layer = self._disk.make()
+        accounts.equip(layer, self._images.rootfs(edition), machine, self._nameservers)
+        layer.keep()
+
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
+        """Mount it."""
+        self._disk.mount(self._images.rootfs(edition))
+
+    def delete_disk(self) -> None:
+        """Unmount it and delete the changes."""
+        self._disk.wipe()
+
+    def start(self, settings: str) -> None:
+        """Start it."""
+        self._container.start(settings)
+
+    def stop(self, *, gracefully: bool) -> None:
+        """Stop it."""
+        self._container.stop(gracefully=gracefully)
+
+    def first_process(self) -> int:
+        """Its init."""
+        return self._container.first_process()
+
+    def run(self, script: str) -> bool:
+        """Any that runs takes scripts."""
+        self._container.run(script)
+        return True
+
+    def console(self) -> str:
+        """From its log."""
+        return newest(self._console)

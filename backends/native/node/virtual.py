@@ -1,0 +1,210 @@
+"""A machine with a kernel of its own: a disk that keeps what differs from the image, and a domain that runs on it.
+
+What the hypervisor opens must be where its own user can walk, which a private state folder is not: disk and image are
+mounted into the machine's folder below /run.
+"""
+
+import ctypes
+import math
+import os
+import subprocess
+import uuid
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from backends.native.images import ImageFolder
+from backends.native.images.folder import disk_files
+from backends.native.node import seed
+from backends.native.node.body import Plug
+from backends.native.node.consoles import newest
+from backends.native.node.disk import mounts_below, unmount
+from backends.native.node.domain import Domain, Hypervisor
+from backends.native.trees import delete_tree
+from backends.protocol import BackendError, Machine
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_MS_BIND = 4096
+_NAMESPACE = uuid.UUID("3f1d2c5e-6c1b-4d6f-9a55-0f5f6f3f8f10")
+_MIB = 1024 * 1024
+_PERIOD = 100_000
+_QEMU_IMG_TIMEOUT = 300
+
+
+class VirtualBody:
+    """Implements `Body`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kept: Path,
+        runtime: Path,
+        images: ImageFolder,
+        hypervisor: Hypervisor,
+        kind: str,
+        nameservers: Sequence[IPv4Address],
+    ) -> None:
+        """kept: folder for what outlives a boot. runtime: folder in which `name` is, or will be, a folder. kind: of
+        domain, see `acceleration`."""
+        self._name = name
+        self._kept = kept / "vm"
+        own = runtime / name
+        self._image_mount, self._disk_mount = own / "image", own / "disk"
+        self._seed, self._console = own / "seed.iso", own / "console.log"
+        self._images = images
+        self._domain = Domain(name, hypervisor)
+        self._kind = kind
+        self._nameservers = nameservers
+
+    def settings(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> str:
+        """The domain's XML."""
+        domain = Element("domain", type=self._kind)
+        _text(domain, "name", self._name)
+        _text(domain, "uuid", str(uuid.uuid5(_NAMESPACE, self._name)))
+        _text(domain, "memory", str(machine.memory_mib), unit="MiB")
+        cores = max(1, math.ceil(machine.cpus))
+        _text(domain, "vcpu", str(cores))
+        tune = SubElement(domain, "cputune")
+        _text(tune, "period", str(_PERIOD))
+        _text(tune, "quota", str(max(1000, round(machine.cpus / cores * _PERIOD))))
+        self._boot(SubElement(domain, "os"), edition)
+        SubElement(SubElement(domain, "features"), "acpi")
+        SubElement(domain, "cpu", mode="host-passthrough" if self._kind == "kvm" else "maximum")
+        SubElement(domain, "clock", offset="utc")
+        for event, then in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
+            _text(domain, f"on_{event}", then)
+        self._devices(SubElement(domain, "devices"), plugs)
+        indent(domain)
+        return tostring(domain, encoding="unicode")
+
+    def has_disk(self) -> bool:
+        """Whether there is one of its own."""
+        return self._disk.is_file()
+
+    def make_disk(self, machine: Machine, edition: str) -> None:
+        """One that is the image until the machine writes to it; never smaller than the image."""
+        self.delete_disk()
+        self._kept.mkdir(mode=0o711, exist_ok=True)
+        self._kept.chmod(0o711)
+        fresh = self._kept / "fresh.qcow2"
+        backing = disk_files(self._images.home(edition)).disk
+        size = max(machine.disk_mib * _MIB, _virtual_size(backing))
+        # The image is named by where it will be mounted; unsafe, since it can't be looked at there before.
+        options = ["-f", "qcow2", "-u", "-F", "qcow2", "-b", str(self._image_mount / backing.name)]
+        _qemu_img("create", "-q", *options, str(fresh), str(size))
+        fresh.rename(self._disk)
+
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
+        """Mount disk and image, and write the seed."""
+        home = self._images.home(edition)
+        mounted = mounts_below(self._disk_mount.parent)
+        for source, target in ((home, self._image_mount), (self._kept, self._disk_mount)):
+            target.mkdir(exist_ok=True)
+            if target not in mounted:
+                _bind(source, target)
+        seed.write(seed.files(machine, plugs, self._nameservers), self._seed)
+
+    def delete_disk(self) -> None:
+        """Unmount all and delete the disk."""
+        for target in (self._disk_mount, self._image_mount):
+            for _ in range(mounts_below(target).count(target)):
+                unmount(target)
+            if target.is_dir():
+                target.rmdir()
+        delete_tree(self._kept)
+
+    def start(self, settings: str) -> None:
+        """Start it."""
+        self._domain.start(settings)
+
+    def stop(self, *, gracefully: bool) -> None:
+        """Stop it; what was never started here needs no hypervisor for that."""
+        if self._domain.first_process() > 0:
+            self._domain.stop(gracefully=gracefully)
+
+    def first_process(self) -> int:
+        """The emulator's."""
+        return self._domain.first_process()
+
+    def run(self, script: str) -> bool:
+        """By the agent inside, when there is one: images need not have it. What it would do is in the seed as well."""
+        return self._domain.run(script)
+
+    def console(self) -> str:
+        """From its log."""
+        return newest(self._console)
+
+    @property
+    def _disk(self) -> Path:
+        return self._kept / "disk.qcow2"
+
+    def _boot(self, system: Element, edition: str) -> None:
+        _text(system, "type", "hvm", arch="x86_64", machine="q35")
+        image = disk_files(self._images.home(edition))
+        if image.kernel is None:
+            SubElement(system, "boot", dev="hd")
+            return
+        _text(system, "kernel", str(self._image_mount / image.kernel.name))
+        if image.initrd is not None:
+            _text(system, "initrd", str(self._image_mount / image.initrd.name))
+        _text(system, "cmdline", "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=5")
+
+    def _devices(self, devices: Element, plugs: Sequence[Plug]) -> None:
+        _disk_device(devices, "vda", "qcow2", self._disk_mount / self._disk.name)
+        SubElement(_disk_device(devices, "vdb", "raw", self._seed), "readonly")
+        for plug in plugs:
+            interface = SubElement(devices, "interface", type="bridge")
+            SubElement(interface, "mac", address=plug.mac)
+            SubElement(interface, "source", bridge=plug.bridge)
+            SubElement(interface, "target", dev=plug.outside)
+            SubElement(interface, "model", type="virtio")
+            SubElement(interface, "mtu", size=str(plug.mtu))
+            SubElement(interface, "rom", enabled="no")
+        serial = SubElement(devices, "serial", type="pty")
+        SubElement(serial, "log", file=str(self._console), append="off")
+        SubElement(serial, "target", type="isa-serial", port="0")
+        SubElement(SubElement(devices, "console", type="pty"), "target", type="serial", port="0")
+        channel = SubElement(devices, "channel", type="unix")
+        SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
+        random = SubElement(devices, "rng", model="virtio")
+        _text(random, "backend", "/dev/urandom", model="random")
+        SubElement(devices, "controller", type="usb", model="none")
+        SubElement(devices, "memballoon", model="none")
+
+
+def _disk_device(devices: Element, name: str, kind: str, source: Path) -> Element:
+    disk = SubElement(devices, "disk", type="file", device="disk")
+    SubElement(disk, "driver", name="qemu", type=kind, discard="unmap")
+    SubElement(disk, "source", file=str(source))
+    SubElement(disk, "target", dev=name, bus="virtio")
+    return disk
+
+
+def _text(parent: Element, name: str, text: str, **attributes: str) -> None:
+    SubElement(parent, name, attributes).text = text
+
+
+def _virtual_size(disk: Path) -> int:
+    """Octets that a qcow2 disk has room for: a field of its header, see QEMU's docs/interop/qcow2."""
+    with disk.open("rb") as file:
+        header = file.read(32)
+    if header[:4] != b"QFI\xfb":
+        raise BackendError("an image is damaged here")
+    return int.from_bytes(header[24:32], "big")
+
+
+def _qemu_img(*arguments: str) -> None:
+    command = ["qemu-img", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_QEMU_IMG_TIMEOUT, check=False)
+    if done.returncode != 0:
+        problem = BackendError("the machine's disk could not be made")
+        problem.add_note(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")
+        raise problem
+
+
+def _bind(source: Path, target: Path) -> None:
+    if _libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_MS_BIND), None) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{source} at {target}: {os.strerror(error)}")

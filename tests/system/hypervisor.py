@@ -1,0 +1,42 @@
+"""The hypervisor's daemons, for hosts on which nothing else starts them."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SOCKETS = {"virtlogd": Path("/run/libvirt/virtlogd-sock"), "libvirtd": Path("/run/libvirt/libvirt-sock")}
+
+
+@contextmanager
+def hypervisor_running() -> Iterator[None]:
+    """Start those daemons that do not run, and end them again."""
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for program, path in _SOCKETS.items():
+            if _answers(path):
+                continue
+            path.unlink(missing_ok=True)
+            started.append(subprocess.Popen([program], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            deadline = time.monotonic() + 20
+            while not _answers(path):
+                assert time.monotonic() < deadline, f"{program} does not answer"
+                assert started[-1].poll() is None, f"{program} ended"
+                time.sleep(0.05)
+        yield
+    finally:
+        for daemon in reversed(started):
+            daemon.terminate()
+            daemon.wait(20)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(os.fspath(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,153 @@
+"""Virtual machines of the native backend on this kernel: conformance, and what they share with containers."""
+
+import subprocess
+import time
+from dataclasses import replace
+from ipaddress import ip_interface
+from pathlib import Path
+
+import pytest
+from system.conftest import run_over_ssh
+from system.hypervisor import hypervisor_running
+
+from backends.conformance import Conformance, Quiet, until_settled
+from backends.native import create
+from backends.protocol import Account, Context, Form, Machine, Port, Seen, SliceId, SliverId, SliverSpec
+
+pytestmark = pytest.mark.needs("root", "lxc", "libvirtd", "qemu-img", "xorrisofs")
+
+SETTINGS = {"first_port": 26000, "control_network": "100.65.0.0/24", "virtual_machines": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hypervisor():
+    with hypervisor_running():
+        yield
+
+
+def backend_in(state: Path, images: Path):
+    return create({**SETTINGS, "image_folder": str(images)}, Context(name="local", state=state))
+
+
+@pytest.fixture
+def backend(native_state, images):
+    backend = backend_in(native_state, images)
+    backend.start(Quiet())
+    yield backend
+    backend.stop()
+
+
+class TestConformance(Conformance):
+    image, sliver_type, form = "debian-12", "vm-small", Form.VM
+
+    @pytest.fixture(autouse=True)
+    def _backend(self, backend):
+        """The fixture of this module."""
+
+
+@pytest.fixture
+def machine(ssh_key):
+    public = ssh_key.with_suffix(".pub").read_text().strip()
+
+    def make(number: int, form: Form, *names: str) -> SliverSpec:
+        shape = Machine(
+            hostname=f"{form}{number}",
+            form=form,
+            sliver_type={Form.VM: "vm-small", Form.CONTAINER: "container"}[form],
+            image="debian-12",
+            cpus=1,
+            memory_mib=384,
+            disk_mib=3072,
+            accounts=tuple(Account(name=name, keys=(public,)) for name in names or ("alice",)),
+            ports=(
+                Port(
+                    name="eth1",
+                    link=SliverId("lan"),
+                    mac=f"02:00:00:00:02:{number:02x}",
+                    addresses=(ip_interface(f"10.2.0.{number}/24"),),
+                ),
+            ),
+        )
+        name = SliverId(f"{form}{number}")
+        return SliverSpec(sliver=name, slice=SliceId("s"), offer="node1", generation=1, shape=shape)
+
+    return make
+
+
+@pytest.fixture
+def shell(ssh_key):
+    def run(observation, command):
+        login = observation.logins[-1]
+        done = run_over_ssh(ssh_key, login, command, timeout=60)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def test_a_virtual_machine_and_a_container_share_a_link(backend, machine, shell):
+    virtual = until_settled(backend, machine(1, Form.VM))
+    until_settled(backend, machine(2, Form.CONTAINER))
+    assert shell(virtual, "hostname; id -un; sudo id -u").split() == ["vm1", "alice", "0"]
+    assert "1 received" in shell(virtual, "ping -c 1 -W 5 10.2.0.2")
+    assert "100.65.0.1" in shell(virtual, "ip route get 192.0.2.1")
+    size_kib = int(shell(virtual, "df --output=size / | tail -1"))
+    assert 2900 * 1024 > size_kib > 2600 * 1024, "its file system has the size that was asked for"
+
+
+def test_accounts_change_while_it_runs(backend, machine, shell):
+    first = until_settled(backend, machine(1, Form.VM))
+    up_since = shell(first, "cat /proc/sys/kernel/random/boot_id")
+    changed = until_settled(backend, replace(machine(1, Form.VM, "bob"), generation=2))
+    assert shell(changed, "id -un; cat /proc/sys/kernel/random/boot_id") == f"bob\n{up_since}"
+    with pytest.raises(AssertionError, match="denied"):
+        shell(first, "true")
+
+
+def test_it_outlives_its_node_manager_and_is_adopted(native_state, images, machine, shell):
+    before = backend_in(native_state, images)
+    before.start(Quiet())
+    first = until_settled(before, machine(1, Form.VM))
+    boot = shell(first, "cat /proc/sys/kernel/random/boot_id; echo kept | sudo tee /root/file >/dev/null; sudo sync")
+    before.stop()
+    after = backend_in(native_state, images)
+    after.start(Quiet())
+    try:
+        assert [(seen.sliver, seen.seen) for seen in after.observe()] == [("vm1", Seen.RUNNING)]
+        again = until_settled(after, machine(1, Form.VM))
+        assert shell(again, "cat /proc/sys/kernel/random/boot_id") == boot
+        restarted = until_settled(after, replace(machine(1, Form.VM), generation=2, restarts=1))
+        assert shell(restarted, "sudo cat /root/file") == "kept\n"
+        reloaded = until_settled(after, replace(machine(1, Form.VM), generation=3, restarts=1, reloads=1))
+        assert shell(reloaded, "sudo ls /root/file 2>&1 || true").strip().endswith("No such file or directory")
+    finally:
+        after.stop()
+
+
+def test_the_image_is_there_once_however_many_machines_begin_from_it(backend, machine, native_state):
+    for number in (1, 2):
+        until_settled(backend, machine(number, Form.VM))
+    used = subprocess.run(["du", "-sm", native_state / "slivers"], capture_output=True, text=True, check=True)
+    assert int(used.stdout.split()[0]) < 200, "two disks are what differs from an image of 300 MiB"
+
+
+def test_what_it_says_at_its_boot_is_on_its_console(backend, machine):
+    until_settled(backend, machine(1, Form.VM))
+    assert "Linux version" in backend.console(SliverId("vm1"))
+
+
+def test_a_machine_that_ends_by_itself_is_reported(native_state, images, machine, shell):
+    host = Quiet()
+    backend = backend_in(native_state, images)
+    backend.start(host)
+    try:
+        running = until_settled(backend, machine(1, Form.VM))
+        shell(running, "sudo sh -c 'sleep 1; poweroff' >/dev/null 2>&1 &")
+        for _ in range(300):
+            if host.reports:
+                break
+            time.sleep(0.1)
+        assert [(seen.sliver, seen.seen) for seen in host.reports] == [("vm1", Seen.STOPPED)]
+        assert until_settled(backend, machine(1, Form.VM)).seen is Seen.RUNNING
+    finally:
+        backend.stop()
