@@ -123,7 +123,7 @@ def _node(stock: Stock, identity: Identity) -> Node:
         exclusive=False,
         hardware_types=tuple(HardwareType(name=name) for name in offer.hardware_types),
         sliver_types=tuple(SliverType(name=kind.name, disk_images=images) for kind in offer.sliver_types),
-        available=(Available(now=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types)),),
+        available=(Available(now=stock.is_open and any(stock.fits(kind) for kind in offer.sliver_types)),),
         locations=locations,
     )
 

@@ -1,6 +1,6 @@
 """What all calls share: who calls, passing the gate, finding the slivers, writing it down, answering."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from backends.protocol import SliverId
 from credentials import GID, URN, Authorization
 from sfa_am.config import Leases, Limits
-from sfa_am.errors import AMError
+from sfa_am.errors import AMError, Unavailable
 from sfa_am.slices import lease
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
@@ -21,6 +21,7 @@ from sfa_am.slices.selection import Named, Selected, read_urns, require_running_
 from sfa_am.slices.states import Allocation, Call
 from sfa_am.store import Store, events, offers, operations, slivers
 from sfa_am.store.events import Event
+from sfa_am.store.offers import Wanted
 from sfa_am.store.operations import Wish
 from sfa_am.store.slivers import SliceRow, SliverRow
 
@@ -171,6 +172,15 @@ def end_slivers(tx: Connection, rows: Sequence[SliverRow], *, now: datetime) -> 
     for row in promised:
         slivers.forget(tx, row.id)
     operations.ask(tx, [Wish(sliver_id=row.id, backend=row.backend, kind="remove") for row in made], now=now)
+
+
+def require_no_maintenance(row: SliverRow, wishes: Mapping[tuple[str, str], Wanted]) -> None:
+    """Refuse to make or start what is on a host that may stop at any time. wishes: as `offers.wishes` gives them."""
+    if wishes.get((row.backend, row.offer)) is Wanted.MAINTENANCE:
+        raise Unavailable(
+            f"{row.client_id!r} is on component {row.offer}, which is under maintenance: nothing is made or started "
+            "there until that ends; try again later"
+        )
 
 
 def keep_after_all(tx: Connection, rows: Sequence[SliverRow]) -> None:

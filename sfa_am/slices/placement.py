@@ -17,8 +17,11 @@ from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.reasons import first_few, refusals_together, unknown
 from sfa_am.slices.security import joined, refuse_misplaced, security_of
-from sfa_am.store.offers import Claim, Stock, needs
+from sfa_am.store.offers import Claim, Stock, Wanted, needs
 from sfa_am.store.slivers import new_id
+
+_NAMED = 3
+"""So many components are named in a sentence, and the others counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +96,13 @@ def place(
     """Find room for everything in `request`.
 
     Raises BadArgs for what no offer knows (a type, an image, a component), Unsupported for what is done nowhere here,
-    NotFeasible for what is not free, Unavailable when nothing answers.
+    NotFeasible for what is not free, Unavailable when nothing answers or the operator keeps it closed.
     """
-    up = [stock for stock in stocks if stock.is_up]
-    if not up:
+    closed = [stock for stock in stocks if stock.is_up and not stock.is_open]
+    is_open = [stock for stock in stocks if stock.is_open]
+    if not is_open:
+        if closed:
+            raise Unavailable(f"nothing can be placed now: {_closed(closed)}; try again later")
         raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
     on_links = joined(request)
     with refusals_together() as attempt:
@@ -104,9 +110,11 @@ def place(
         for node in request.nodes:
             attempt(_refuse_unknown, node, stocks, identity)
             attempt(security_of, node, on_links)
+        for node in request.nodes:
+            attempt(_refuse_closed, node, closed, identity)
         for link in request.links:
             attempt(_refuse_impairments, link)
-    room = _Room(up)
+    room = _Room(is_open, closed)
     home: dict[str, _Home] = {}
     with refusals_together() as attempt:
         for group in _joined(request):
@@ -137,6 +145,33 @@ def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> 
     _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
     for hardware in node.hardware_types[:1]:
         _known(where, "hardware type", hardware.name, {h for offer in offers for h in offer.hardware_types})
+
+
+def _refuse_closed(node: Node, closed: Sequence[Stock], identity: Identity) -> None:
+    """A component that was asked for by name and takes nothing new, as the operator wishes."""
+    if node.component_id is None:
+        return
+    name = identity.component_name(node.component_id)
+    if named := [stock for stock in closed if stock.offer.name == name]:
+        where = f"node {node.client_id!r} (line {node.line})"
+        raise Unavailable(
+            f"{where}: {_closed(named)}; leave component_id out to be placed elsewhere, or try again later",
+            reasons=[
+                Reason(constraint="state", where=f"component {name}", wanted="up", available=named[0].wanted.value)
+            ],
+        )
+
+
+def _closed(stocks: Sequence[Stock]) -> str:
+    """Components that take nothing new, and why, as part of a sentence."""
+    few = ", ".join(stock.offer.name for stock in stocks[:_NAMED])
+    names = few if len(stocks) <= _NAMED else f"{few} and {len(stocks) - _NAMED} more"
+    what, verb, them = ("component", "takes", "it") if len(stocks) == 1 else ("components", "take", "them")
+    if any(stock.wanted is Wanted.MAINTENANCE for stock in stocks):
+        why = "because of maintenance"
+    else:
+        why = f"since the operator is taking {them} out of service"
+    return f"{what} {names} {verb} nothing new now, {why}"
 
 
 def _refuse_impairments(link: Link) -> None:
@@ -202,9 +237,10 @@ class _Home:
 
 @dataclass
 class _Room:
-    """What is free, less what this plan has taken so far."""
+    """What is free, less what this plan has taken so far. closed: offers that answer and take nothing new."""
 
     stocks: list[Stock]
+    closed: list[Stock]
     taken: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
 
     def free(self, stock: Stock, resource: str) -> int:
@@ -248,7 +284,8 @@ def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
     ]
     fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, needs(kind))]
     if not fitting:
-        raise NotFeasible(_too_big(node, possible, room), reasons=[_no_room(node, backend, possible, room)])
+        could = [stock for stock in room.closed if stock.backend == backend and _kinds(node, stock, identity)]
+        raise NotFeasible(_too_big(node, possible, room, could), reasons=[_no_room(node, backend, possible, room)])
     stock, kind = max(fitting, key=lambda sk: room.free(sk[0], "memory_mib"))
     return _Home(stock, kind, _image_name(node) or stock.offer.images[0].name)
 
@@ -267,9 +304,14 @@ def _kinds(node: Node, stock: Stock, identity: Identity) -> list[SliverType]:
     return [kind for kind in offer.sliver_types if kind.name == node.sliver_type]
 
 
-def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> str:
-    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free."""
+def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Room, could: Sequence[Stock] = ()) -> str:
+    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free.
+
+    could: offers that are closed and could make it otherwise
+    """
     where = f"node {node.client_id!r} (line {node.line})"
+    if not possible and could:
+        return f"{where}: {_closed(could)}, and nothing else that answers has all of what it asks for; try again later"
     if not possible:
         return f"{where}: what it asks for is offered here, but nothing that answers now has all of it together"
     stock, kind = max(possible, key=lambda sk: room.free(sk[0], "memory_mib"))
@@ -278,7 +320,8 @@ def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Ro
         for resource, amount in needs(kind).items()
         if room.free(stock, resource) < amount
     ]
-    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}; see ListResources"
+    more = f"; {_closed(could)}" if could else ""
+    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}{more}; see ListResources"
 
 
 def _no_room(node: Node, backend: str, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> Reason:

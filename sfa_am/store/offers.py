@@ -9,14 +9,41 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 
-from sqlalchemy import Connection, Text, bindparam, delete, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from backends.protocol import Image, Offer, SliverId, SliverType
 from sfa_am.store.engine import offers_changed
 from sfa_am.store.schema import capacity, claim, offer
 from sfa_am.store.slivers import in_portions
+
+
+class Wanted(StrEnum):
+    """What the operator wishes of an offer; whether its backend answers is another matter.
+
+    UP:          it is used
+    DRAINING:    nothing new is placed there; what is there goes on
+    MAINTENANCE: besides, nothing is made or started there, since the host may stop at any time
+    REMOVED:     it is forgotten, whatever its backend says, until a host joins in its place
+    """
+
+    UP = "up"
+    DRAINING = "draining"
+    MAINTENANCE = "maintenance"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +52,19 @@ class Stock:
 
     total, used: resource name -> amount
     is_up:       whether its backend answers; nothing new is placed while it doesn't
+    wanted:      what the operator wishes of it
     """
 
     backend: str
     offer: Offer
     used: Mapping[str, int]
     is_up: bool
+    wanted: Wanted = Wanted.UP
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something new may be placed there, if it fits."""
+        return self.is_up and self.wanted is Wanted.UP
 
     def fits(self, kind: SliverType) -> bool:
         """Whether one more sliver of this kind has room."""
@@ -93,19 +127,33 @@ _HELD = (
 )
 _UNCLAIM = delete(claim).where(_THEIRS)
 _ALL_CAPACITY = select(capacity)
-_ALL_OFFERS = select(
-    offer.c.backend, offer.c.name, offer.c.state, type_coerce(offer.c.description, Text).label("description")
-).order_by(offer.c.backend, offer.c.name)
+_ALL_OFFERS = (
+    select(
+        offer.c.backend,
+        offer.c.name,
+        offer.c.state,
+        offer.c.wanted,
+        type_coerce(offer.c.description, Text).label("description"),
+    )
+    .where(offer.c.wanted != Wanted.REMOVED.value)
+    .order_by(offer.c.backend, offer.c.name)
+)
+_NOT_UP = select(offer.c.backend, offer.c.name, offer.c.wanted).where(offer.c.wanted != Wanted.UP.value)
 
 
 def publish(tx: Connection, backend: str, offers: Sequence[Offer], *, now: datetime) -> None:
-    """Store what a backend offers now; its offers that are not among them go away but keep their claims."""
+    """Store what a backend offers now; its offers that are not among them go away but keep their claims.
+
+    What the operator has removed stays away: a host that is cut off may be believed to be there for some seconds more.
+    """
     offers_changed(tx)
+    removed = {name for (of, name), wanted in wishes(tx).items() if of == backend and wanted is Wanted.REMOVED}
     tx.execute(update(offer).where(offer.c.backend == backend).values(state="away"))
     for one in offers:
+        if one.name in removed:
+            continue
         values = {"description": _description(one), "state": "up", "seen_at": now}
-        here = (offer.c.backend == backend) & (offer.c.name == one.name)
-        if tx.execute(update(offer).where(here).values(**values)).rowcount == 0:
+        if tx.execute(update(offer).where(_named(backend, one.name)).values(**values)).rowcount == 0:
             tx.execute(insert(offer).values(backend=backend, name=one.name, **values))
         for resource, total in one.capacity.items():
             here = (capacity.c.backend == backend) & (capacity.c.offer == one.name) & (capacity.c.resource == resource)
@@ -134,9 +182,47 @@ def stocks(tx: Connection) -> tuple[Stock, ...]:
             offer=replace(_offer(row.name, row.description), capacity=totals[row.backend, row.name]),
             used=used[row.backend, row.name],
             is_up=row.state == "up",
+            wanted=Wanted(row.wanted),
         )
         for row in tx.execute(_ALL_OFFERS)
     )
+
+
+def wishes(tx: Connection) -> Mapping[tuple[str, str], Wanted]:
+    """What the operator wishes of offers, by backend and name, where it is anything else than that they are used."""
+    return {(row.backend, row.name): Wanted(row.wanted) for row in tx.execute(_NOT_UP)}
+
+
+def seen_at(tx: Connection) -> Mapping[tuple[str, str], datetime]:
+    """When the backend last said that an offer is there, by backend and name."""
+    rows = tx.execute(select(offer.c.backend, offer.c.name, offer.c.seen_at))
+    return {(row.backend, row.name): row.seen_at for row in rows}
+
+
+def wish(tx: Connection, backend: str, name: str, wanted: Wanted) -> bool:
+    """Store what the operator wishes of an offer. False when it is not there, or was removed."""
+    offers_changed(tx)
+    here = _named(backend, name) & (offer.c.wanted != Wanted.REMOVED.value)
+    return tx.execute(update(offer).where(here).values(wanted=wanted.value)).rowcount == 1
+
+
+def remove(tx: Connection, backend: str, name: str) -> None:
+    """Forget what an offer has and who holds it, and don't believe its backend that it is there."""
+    wish(tx, backend, name, Wanted.REMOVED)
+    tx.execute(update(offer).where(_named(backend, name)).values(state="away"))
+    tx.execute(delete(claim).where(claim.c.backend == backend, claim.c.offer == name))
+    tx.execute(delete(capacity).where(capacity.c.backend == backend, capacity.c.offer == name))
+
+
+def readmit(tx: Connection, backend: str, name: str) -> None:
+    """Somebody has come in the place of what was removed: believe the backend again."""
+    offers_changed(tx)
+    tx.execute(delete(offer).where(_named(backend, name), offer.c.wanted == Wanted.REMOVED.value))
+
+
+def is_removed(tx: Connection, backend: str, name: str) -> bool:
+    """Whether the operator has removed it."""
+    return wishes(tx).get((backend, name)) is Wanted.REMOVED
 
 
 def hold(tx: Connection, claims: Sequence[Claim]) -> None:
@@ -170,6 +256,10 @@ def release(tx: Connection, ids: Iterable[SliverId]) -> None:
         if held:
             tx.execute(_GIVE_BACK, held)
         tx.execute(_UNCLAIM, {"ids": some})
+
+
+def _named(backend: str, name: str) -> ColumnElement[bool]:
+    return (offer.c.backend == backend) & (offer.c.name == name)
 
 
 def _description(one: Offer) -> dict[str, object]:

@@ -216,6 +216,12 @@ def of_backend(tx: Connection, backend: str) -> tuple[SliverRow, ...]:
     return _rows(tx, select(sliver).where(sliver.c.backend == backend, sliver.c.allocation != "geni_allocated"))
 
 
+def of_offer(tx: Connection, backend: str, offer: str) -> tuple[SliverRow, ...]:
+    """All slivers at an offer, whatever becomes of them, in the order of their making."""
+    here = (sliver.c.backend == backend) & (sliver.c.offer == offer)
+    return _rows(tx, select(sliver).where(here).order_by(sliver.c.created_at, sliver.c.position))
+
+
 def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...]:
     """Slivers whose lease has ended, oldest first."""
     return _rows(tx, _EXPIRED, now=now, most=most)
@@ -232,6 +238,13 @@ def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
         select(sliver.c.allocation, sliver.c.seen, func.count()).group_by(sliver.c.allocation, sliver.c.seen)
     )
     return {(allocation, seen): number for allocation, seen, number in rows}
+
+
+def counts_at_offers(tx: Connection) -> Mapping[tuple[str, str], int]:
+    """Number of slivers that clients see, by backend and offer."""
+    visible = select(sliver.c.backend, sliver.c.offer, func.count()).where(sliver.c.allocation != GONE)
+    rows = tx.execute(visible.group_by(sliver.c.backend, sliver.c.offer))
+    return {(backend, offer): number for backend, offer, number in rows}
 
 
 def change(tx: Connection, ids: Iterable[SliverId], **columns: object) -> None:
