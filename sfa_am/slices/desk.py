@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from backends.protocol import SliverId
 from credentials import GID, URN, Authorization
-from sfa_am.config import Leases, Limits
+from sfa_am.config import Leases, Limits, Placement
 from sfa_am.errors import AMError, Unavailable
 from sfa_am.slices import lease
 from sfa_am.slices.gate import Gate
@@ -17,8 +17,10 @@ from sfa_am.slices.lease import Bound
 from sfa_am.slices.manifest import manifest_of
 from sfa_am.slices.policy import Policies
 from sfa_am.slices.replies import Described, SliverState, state_of
+from sfa_am.slices.room import Order
 from sfa_am.slices.selection import Named, Selected, read_urns, require_running_slice, require_some, select
 from sfa_am.slices.states import Allocation, Call
+from sfa_am.slices.vacancy import Vacancy
 from sfa_am.store import Store, events, offers, operations, slivers
 from sfa_am.store.events import Event
 from sfa_am.store.offers import Wanted
@@ -58,6 +60,7 @@ class Desk:
         wake: Callable[[], None],
         policies: Policies | None = None,
         console: Callable[[str, SliverId], str] = _no_console,
+        placement: Placement | None = None,
     ) -> None:
         """wake: called after a commit that leaves work to do; may be called from any thread, and may be lost.
 
@@ -71,6 +74,7 @@ class Desk:
         self._policies = policies or Policies()
         self._console = console
         self._wake = wake
+        self._vacancy = Vacancy(store, Order((placement or Placement()).order))
 
     def _admit(self, who: Presented, urns: Sequence[str], operation: str, now: datetime) -> tuple[Named, Authorization]:
         """Read what was named and pass the gate.

@@ -227,7 +227,11 @@ class Reserving(Desk):
                     )
                 ],
             )
-        plan = place(request, offers.stocks(tx), self._identity, AddressPlan(_networks_of(here)))
+        addresses = _networks_of(here)
+        try:
+            plan = self._vacancy.take(tx, lambda room: place(request, room, self._identity, AddressPlan(addresses)))
+        except SoldOut as e:
+            raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
         self._policies.admit(tx, _asked(auth, plan))
         row = held.slice or slivers.add_slice(tx, auth.target, now=now)
         kept = row.extensions if here else ()
@@ -245,10 +249,7 @@ class Reserving(Desk):
         rows = [_numbered(row, numbers) for row in rows]
         slivers.add(tx, rows)
         networks.hold(tx, numbers)
-        try:
-            offers.hold(tx, plan.claims)
-        except SoldOut as e:
-            raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
+        offers.claim_for(tx, plan.claims)
         return row, rows
 
     def _make(

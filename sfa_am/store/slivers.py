@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from ipaddress import ip_interface, ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete, func, insert, or_, select, update
 
@@ -31,6 +31,8 @@ from backends.protocol import (
 from credentials import URN
 from sfa_am.store import schema
 from sfa_am.store.schema import slice_, sliver
+
+Name = TypeVar("Name", bound=str)
 
 GONE = "geni_unallocated"
 """Allocation of a sliver that is being removed: invisible to clients, still known to the loops."""
@@ -288,7 +290,7 @@ def forget(tx: Connection, sliver_id: SliverId) -> None:
     tx.execute(_FORGET, {"key": sliver_id})
 
 
-def in_portions(ids: Iterable[SliverId]) -> Iterable[list[SliverId]]:
+def in_portions(ids: Iterable[Name]) -> Iterable[list[Name]]:
     """Cut a list of identifiers into what one statement takes."""
     everything = list(ids)
     return (everything[i : i + ROWS_PER_STATEMENT] for i in range(0, len(everything), ROWS_PER_STATEMENT))
