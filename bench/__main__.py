@@ -14,7 +14,7 @@ from rich.table import Table
 
 from backends.native.images import DEBIAN_12, ImageFolder
 from backends.protocol import Form
-from bench import containers, documents, hostile, rates, verification
+from bench import containers, documents, hostile, placing, rates, verification
 from bench.row import Row
 from bench.server import IMAGES, BenchServer
 
@@ -41,6 +41,7 @@ def _through_the_server() -> list[Row]:
 SECTIONS: Mapping[str, Callable[[], list[Row]]] = {
     "credentials": verification.measure,
     "rspecs": documents.measure,
+    "placement": placing.measure,
     "calls": rates.measure,
     "hostile": hostile.measure,
     "server": _through_the_server,

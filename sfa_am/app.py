@@ -200,7 +200,15 @@ class Server(MultiService):
         identity = Identity(config.aggregate.authority)
         policies = load_policies(config)
         service = AggregateService(
-            self.store, gate, identity, config.leases, config.limits, self.wake, policies, self._console
+            self.store,
+            gate,
+            identity,
+            config.leases,
+            config.limits,
+            self.wake,
+            policies,
+            self._console,
+            config.placement,
         )
         urls = {"2": f"{self.am_url}/2", "3": f"{self.am_url}/3"}
         about = About(identity.manager, config.aggregate.title, urls)

@@ -118,6 +118,14 @@ class Limits(_Section):
     """Nodes and links together that one slice may hold at this aggregate."""
 
 
+class Placement(_Section):
+    """Which of the hosts that have room a machine is put on."""
+
+    order: Literal["spread", "pack"] = "spread"
+    """`spread` takes the one with most free memory, so that all are used alike; `pack` the one with least that is
+    enough, so that large pieces stay free and empty hosts empty."""
+
+
 class Quota(_Section):
     """A rule of the policy: so much for everyone it is about. Several rules may apply; all of them must allow it."""
 
@@ -207,6 +215,7 @@ class Config(BaseSettings):
     server: Server = Server()
     leases: Leases = Leases()
     limits: Limits = Limits()
+    placement: Placement = Placement()
     registry: Registry = Registry()
     trust: Trust = Trust()
     log: Log = Log()
@@ -223,7 +232,19 @@ class Config(BaseSettings):
         return backends
 
 
-SECTIONS: tuple[type[_Section], ...] = (Aggregate, Server, Leases, Limits, Registry, Trust, Log, Quota, Policy, Backend)
+SECTIONS: tuple[type[_Section], ...] = (
+    Aggregate,
+    Server,
+    Leases,
+    Limits,
+    Placement,
+    Registry,
+    Trust,
+    Log,
+    Quota,
+    Policy,
+    Backend,
+)
 
 _REPEATED = (Quota, Policy, Backend)
 """Sections of which there may be several, or none."""

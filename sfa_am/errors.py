@@ -100,6 +100,12 @@ class Refused(AMError):
     geni_code = 7
 
 
+class Busy(AMError):
+    """Not while it is used (BUSY)."""
+
+    geni_code = 14
+
+
 # The researcher should wait for the operator.
 
 

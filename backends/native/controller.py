@@ -135,8 +135,12 @@ class NativeBackend:
         return replace(observation, offer=node.name)
 
     def remove(self, sliver: SliverId, offer: str, generation: int) -> None:
-        """Have its node remove it, and the other nodes of its links forget it."""
-        node = self._node(offer)
+        """Have its node remove it, and the other nodes of its links forget it; these at once, whether it answers."""
+        node = self._nodes.get(offer)
+        if node is None or not node.is_up:
+            for link in self._topology.drop(sliver, generation):
+                self._wire_all(link)
+            raise Unavailable(_AWAY)
         with node.telling:  # whoever tells it of its links now has done so before it forgets them
             links = self._topology.drop(sliver, generation)
         self._ask(node, "remove", Removal(sliver=sliver, generation=generation), bool, _PATIENCE)

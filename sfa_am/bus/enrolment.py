@@ -19,8 +19,10 @@ from credentials import GID
 from credentials.keys import LEAST_RSA_BITS, PublicKey
 from sfa_am.bus import configuration
 from sfa_am.bus.folder import BusFolder
-from sfa_am.errors import AlreadyExists, BadArgs, Forbidden, NotFound
-from sfa_am.store import Store, events, node_managers
+from sfa_am.errors import AlreadyExists, BadArgs, Forbidden
+from sfa_am.orchestration import upkeep
+from sfa_am.orchestration.upkeep import HostRow, Lodger
+from sfa_am.store import Store, events, node_managers, offers
 from sfa_am.store.events import Event
 from sfa_am.store.node_managers import InvitationRow, NodeManagerRow
 
@@ -92,6 +94,7 @@ class Enrolment:
                 if not invitation.replaces:
                     self._refuse_taken(tx, backend, name)
                 node_managers.use(tx, digest, application.nkey)
+                offers.readmit(tx, backend, name)
                 events.add(tx, [Event(at=now, actor=f"node {name}", what="node joined", detail=f"{name} of {backend}")])
             node_managers.put(tx, row)
         self.publish()
@@ -103,13 +106,17 @@ class Enrolment:
             prefix=enrolment.prefix_of(backend),
         )
 
-    def remove(self, backend: str, name: str, *, actor: str, now: datetime) -> None:
-        """Let a host be on the bus no more: it is cut off at once. What runs on it is not touched. Raises NotFound."""
+    def remove(self, one: HostRow, *, force: bool, actor: str, now: datetime) -> Sequence[Lodger]:
+        """Forget a host and let it be on the bus no more: it is cut off at once. What runs on it is not touched.
+
+        force: although slivers are there; they end, and are returned. Raises Busy, Unsupported.
+        """
         with self.store.transaction() as tx:
-            if not node_managers.remove(tx, backend, name):
-                raise NotFound(f"no host named {name!a:.60} has joined backend {backend}")
-            events.add(tx, [Event(at=now, actor=actor, what="node removed", detail=f"{name} of {backend}")])
-        self.publish()
+            lost = upkeep.remove(tx, one, force=force, actor=actor, now=now)
+            node_managers.take_back_invitations(tx, one.backend, one.name)
+        if self.folder.is_founded:
+            self.publish()
+        return lost
 
     def nodes(self) -> Sequence[NodeManagerRow]:
         """All that have joined."""

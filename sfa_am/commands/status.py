@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sfa_am.commands.opened import Installation
 from sfa_am.store import events, offers, slivers
+from sfa_am.store.offers import Wanted
 
 
 @click.command()
@@ -28,6 +29,7 @@ def status(state: Path, as_json: bool) -> None:
                     "backend": stock.backend,
                     "name": stock.offer.name,
                     "up": stock.is_up,
+                    "wanted": stock.wanted.value,
                     "total": dict(stock.offer.capacity),
                     "used": dict(stock.used),
                 }
@@ -52,6 +54,8 @@ def status(state: Path, as_json: bool) -> None:
     for stock in stocks:
         for resource, total in stock.offer.capacity.items():
             state_word = "up" if stock.is_up else "away"
+            if stock.wanted is not Wanted.UP:
+                state_word += f", {stock.wanted.value}"
             used = str(stock.used.get(resource, 0))
             table.add_row(stock.backend, stock.offer.name, state_word, resource, used, str(total))
     console.print(table)

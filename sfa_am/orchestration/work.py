@@ -65,16 +65,30 @@ def _remove(taken: Taken, row: SliverRow, backend: Backend, store: Store, now: C
     try:
         backend.remove(row.id, row.offer, row.generation)
     except Unavailable as e:
-        _try_later(taken, store, now(), reason=str(e), failed=False)
+        if not _forget_with_its_host(taken, row, store, now()):
+            _try_later(taken, store, now(), reason=str(e), failed=False)
     except Exception:  # noqa: BLE001
         # Never given up: the claims are free only when nothing is left.
         _try_later(taken, store, now(), reason=_internal_fault("remove", row), failed=True)
     else:
         with store.transaction() as tx:
-            if operations.is_current(tx, taken):
-                offers.release(tx, [row.id])
-                slivers.forget(tx, row.id)
-                _tell(tx, row, "removed", row.client_id, now())
+            _forget(tx, taken, row, now())
+
+
+def _forget(tx: Connection, taken: Taken, row: SliverRow, at: datetime) -> None:
+    if operations.is_current(tx, taken):
+        offers.release(tx, [row.id])
+        slivers.forget(tx, row.id)
+        _tell(tx, row, "removed", row.client_id, at)
+
+
+def _forget_with_its_host(taken: Taken, row: SliverRow, store: Store, at: datetime) -> bool:
+    """Whether the operator has removed the host: then nobody will ever confirm that nothing is left there."""
+    with store.transaction() as tx:
+        is_removed = offers.is_removed(tx, row.backend, row.offer)
+        if is_removed:
+            _forget(tx, taken, row, at)
+    return is_removed
 
 
 def _close(taken: Taken, row: SliverRow, observation: Observation, store: Store, at: datetime) -> None:

@@ -130,7 +130,7 @@ def _node(stock: Stock, identity: Identity) -> Node:
         sliver_types=tuple(
             SliverType(name=kind.name, disk_images=_images(offer, kind.form, identity)) for kind in offer.sliver_types
         ),
-        available=(Available(now=stock.is_up and any(stock.fits(kind) for kind in offer.sliver_types)),),
+        available=(Available(now=stock.is_open and any(stock.fits(kind) for kind in offer.sliver_types)),),
         locations=locations,
     )
 

@@ -1,6 +1,6 @@
 """What all calls share: who calls, passing the gate, finding the slivers, writing it down, answering."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from backends.protocol import SliverId
 from credentials import GID, URN, Authorization
-from sfa_am.config import Leases, Limits
-from sfa_am.errors import AMError
+from sfa_am.config import Leases, Limits, Placement
+from sfa_am.errors import AMError, Unavailable
 from sfa_am.slices import lease
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
@@ -17,10 +17,13 @@ from sfa_am.slices.lease import Bound
 from sfa_am.slices.manifest import manifest_of
 from sfa_am.slices.policy import Policies
 from sfa_am.slices.replies import Described, SliverState, state_of
+from sfa_am.slices.room import Order
 from sfa_am.slices.selection import Named, Selected, read_urns, require_running_slice, require_some, select
 from sfa_am.slices.states import Allocation, Call
+from sfa_am.slices.vacancy import Vacancy
 from sfa_am.store import Store, events, offers, operations, slivers
 from sfa_am.store.events import Event
+from sfa_am.store.offers import Wanted
 from sfa_am.store.operations import Wish
 from sfa_am.store.slivers import SliceRow, SliverRow
 
@@ -57,6 +60,7 @@ class Desk:
         wake: Callable[[], None],
         policies: Policies | None = None,
         console: Callable[[str, SliverId], str] = _no_console,
+        placement: Placement | None = None,
     ) -> None:
         """wake: called after a commit that leaves work to do; may be called from any thread, and may be lost.
 
@@ -70,6 +74,7 @@ class Desk:
         self._policies = policies or Policies()
         self._console = console
         self._wake = wake
+        self._vacancy = Vacancy(store, Order((placement or Placement()).order))
 
     def _admit(self, who: Presented, urns: Sequence[str], operation: str, now: datetime) -> tuple[Named, Authorization]:
         """Read what was named and pass the gate.
@@ -171,6 +176,15 @@ def end_slivers(tx: Connection, rows: Sequence[SliverRow], *, now: datetime) -> 
     for row in promised:
         slivers.forget(tx, row.id)
     operations.ask(tx, [Wish(sliver_id=row.id, backend=row.backend, kind="remove") for row in made], now=now)
+
+
+def require_no_maintenance(row: SliverRow, wishes: Mapping[tuple[str, str], Wanted]) -> None:
+    """Refuse to make or start what is on a host that may stop at any time. wishes: as `offers.wishes` gives them."""
+    if wishes.get((row.backend, row.offer)) is Wanted.MAINTENANCE:
+        raise Unavailable(
+            f"{row.client_id!r} is on component {row.offer}, which is under maintenance: nothing is made or started "
+            "there until that ends; try again later"
+        )
 
 
 def keep_after_all(tx: Connection, rows: Sequence[SliverRow]) -> None:

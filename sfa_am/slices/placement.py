@@ -1,13 +1,14 @@
 """Placement: which offer makes which node, and what each sliver will be. Pure: a request and the stock in, a plan out.
 
 All or nothing. Nodes that are joined by links stay within one backend, since no backend knows of another; within a
-backend each node goes where most is free. The plan is a proposal: the conditional claims of `store.offers` decide.
+backend each node goes to the offer that the room holds for best. The plan is a proposal: the conditional updates of
+`store.offers` decide.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from backends.protocol import Machine, Offer, Port, Segment, SliverId, SliverType
@@ -16,9 +17,13 @@ from sfa_am.errors import BadArgs, NotFeasible, Reason, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.reasons import first_few, refusals_together, unknown
+from sfa_am.slices.room import Room, Spot
 from sfa_am.slices.security import joined, refuse_misplaced, security_of
-from sfa_am.store.offers import Claim, Stock, needs
+from sfa_am.store.offers import Claim, Stock, Wanted, needs
 from sfa_am.store.slivers import new_id
+
+_NAMED = 3
+"""So many components are named in a sentence, and the others counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,58 +90,94 @@ class Numbering(Protocol):
 
 def place(
     request: Request,
-    stocks: Sequence[Stock],
+    room: Room,
     identity: Identity,
     addresses: AddressPlan,
     numbering: Numbering = new_id,
 ) -> Plan:
-    """Find room for everything in `request`.
+    """Find room for everything in `request`, and leave the room as it was.
 
     Raises BadArgs for what no offer knows (a type, an image, a component), Unsupported for what is done nowhere here,
-    NotFeasible for what is not free, Unavailable when nothing answers.
+    NotFeasible for what is not free, Unavailable when nothing answers or the operator keeps it closed.
     """
-    up = [stock for stock in stocks if stock.is_up]
-    if not up:
+    if not room.backends:
+        if room.closed:
+            raise Unavailable(f"nothing can be placed now: {_closed(room.closed)}; try again later")
         raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
     on_links = joined(request)
     with refusals_together() as attempt:
         attempt(refuse_misplaced, request)
         for node in request.nodes:
-            attempt(_refuse_unknown, node, stocks, identity)
+            attempt(_refuse_unknown, node, room, identity)
             attempt(security_of, node, on_links)
+        for node in request.nodes:
+            attempt(_refuse_closed, node, room.closed, identity)
         for link in request.links:
             attempt(_refuse_impairments, link)
-    room = _Room(up)
     home: dict[str, _Home] = {}
-    with refusals_together() as attempt:
-        for group in _joined(request):
-            attempt(_place_group, group, room, identity, home)
+    try:
+        with refusals_together() as attempt:
+            for group in _joined(request):
+                attempt(_place_group, group, room, identity, home)
+    finally:
+        for at in home.values():
+            room.give_back(at.spot, at.which)
     return _plan(request, home, addresses, numbering)
 
 
 # What is asked for, against what anybody offers
 
 
-def _refuse_unknown(node: Node, stocks: Sequence[Stock], identity: Identity) -> None:
+def _refuse_unknown(node: Node, room: Room, identity: Identity) -> None:
     where = f"node {node.client_id!r} (line {node.line})"
-    offers = [stock.offer for stock in stocks]
+    kinds, images, hardware_types = room.kinds, room.images, room.hardware
     if node.component_id is not None:
         name = identity.component_name(node.component_id)
-        if name is None or name not in {offer.name for offer in offers}:
+        if name is None or name not in room.offers:
             raise BadArgs(
                 f"{where}: component {node.component_id!a:.200} is not at this aggregate; see ListResources",
-                reasons=[unknown(where, "component", name or node.component_id, [offer.name for offer in offers])],
+                reasons=[unknown(where, "component", name or node.component_id, list(room.offers))],
             )
-        offers = [offer for offer in offers if offer.name == name]
+        named = room.offers[name]
+        kinds, images = {kind.name for kind in named.sliver_types}, {image.name for image in named.images}
+        hardware_types = set(named.hardware_types)
     if node.exclusive:
         raise Unsupported(
-            f"{where}: exclusive nodes are not offered here; leave exclusive out or set it to false",
+            f"{where}: exclusive nodes are not offered here, since hosts are shared; leave exclusive out or set it to "
+            "false, and ask for a larger sliver type",
             reasons=[Reason(constraint="exclusive", where=where, wanted="true", available="false", nearest="false")],
         )
-    _known(where, "sliver type", node.sliver_type, {t.name for offer in offers for t in offer.sliver_types})
-    _known(where, "disk image", _image_name(node), {image.name for offer in offers for image in offer.images})
+    _known(where, "sliver type", node.sliver_type, kinds)
+    _known(where, "disk image", _image_name(node), images)
     for hardware in node.hardware_types[:1]:
-        _known(where, "hardware type", hardware.name, {h for offer in offers for h in offer.hardware_types})
+        _known(where, "hardware type", hardware.name, hardware_types)
+
+
+def _refuse_closed(node: Node, closed: Sequence[Stock], identity: Identity) -> None:
+    """A component that was asked for by name and takes nothing new, as the operator wishes."""
+    if node.component_id is None:
+        return
+    name = identity.component_name(node.component_id)
+    if named := [stock for stock in closed if stock.offer.name == name]:
+        where = f"node {node.client_id!r} (line {node.line})"
+        raise Unavailable(
+            f"{where}: {_closed(named)}; leave component_id out to be placed elsewhere, or try again later",
+            reasons=[
+                Reason(constraint="state", where=f"component {name}", wanted="up", available=named[0].wanted.value)
+            ],
+        )
+
+
+def _closed(stocks: Sequence[Stock]) -> str:
+    """Components that take nothing new, and why, as part of a sentence."""
+    few = ", ".join(stock.offer.name for stock in stocks[:_NAMED])
+    names = few if len(stocks) <= _NAMED else f"{few} and {len(stocks) - _NAMED} more"
+    what, verb, them = ("component", "takes", "it") if len(stocks) == 1 else ("components", "take", "them")
+    if any(stock.wanted is Wanted.MAINTENANCE for stock in stocks):
+        why = "because of maintenance"
+    else:
+        why = f"since the operator is taking {them} out of service"
+    return f"{what} {names} {verb} nothing new now, {why}"
 
 
 def _refuse_impairments(link: Link) -> None:
@@ -188,52 +229,38 @@ def _joined(request: Request) -> list[list[Node]]:
     return list(groups.values())
 
 
-# Room
+# Where each goes
 
 
 @dataclass(frozen=True, slots=True)
 class _Home:
-    """Where a node goes, and as what."""
+    """Where a node goes, and as which of the sliver types there."""
 
-    stock: Stock
-    kind: SliverType
+    spot: Spot
+    which: int
     image: str
 
+    @property
+    def stock(self) -> Stock:
+        return self.spot.stock
 
-@dataclass
-class _Room:
-    """What is free, less what this plan has taken so far."""
-
-    stocks: list[Stock]
-    taken: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-
-    def free(self, stock: Stock, resource: str) -> int:
-        return stock.free(resource) - self.taken[stock.backend, stock.offer.name][resource]
-
-    def fits(self, stock: Stock, need: Mapping[str, int]) -> bool:
-        return all(self.free(stock, resource) >= amount for resource, amount in need.items())
-
-    def take(self, stock: Stock, need: Mapping[str, int]) -> None:
-        for resource, amount in need.items():
-            self.taken[stock.backend, stock.offer.name][resource] += amount
-
-    def give_back(self, stock: Stock, need: Mapping[str, int]) -> None:
-        for resource, amount in need.items():
-            self.taken[stock.backend, stock.offer.name][resource] -= amount
+    @property
+    def kind(self) -> SliverType:
+        return self.stock.offer.sliver_types[self.which]
 
 
-def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[str, _Home]) -> None:
-    """Find room for a whole group in one backend; the first backend that has it wins."""
+def _place_group(group: list[Node], room: Room, identity: Identity, home: dict[str, _Home]) -> None:
+    """Find room for a whole group in one backend; the first backend that has it wins. What is found is taken."""
     refusals: list[NotFeasible] = []
-    for backend in dict.fromkeys(stock.backend for stock in room.stocks):
+    for backend in room.backends:
         chosen: dict[str, _Home] = {}
         try:
             for node in group:
-                chosen[node.client_id] = _best(node, backend, room, identity)
-                room.take(chosen[node.client_id].stock, needs(chosen[node.client_id].kind))
+                at = chosen[node.client_id] = _best(node, backend, room, identity)
+                room.take(at.spot, at.which)
         except NotFeasible as refusal:
-            for got in chosen.values():
-                room.give_back(got.stock, needs(got.kind))
+            for at in chosen.values():
+                room.give_back(at.spot, at.which)
             refusals.append(refusal)
         else:
             home.update(chosen)
@@ -241,73 +268,97 @@ def _place_group(group: list[Node], room: _Room, identity: Identity, home: dict[
     raise NotFeasible(str(refusals[0]), reasons=[reason for refusal in refusals for reason in refusal.reasons])
 
 
-def _best(node: Node, backend: str, room: _Room, identity: Identity) -> _Home:
-    """The offer of a backend with most free memory that can make this node."""
-    possible = [
-        (stock, kind) for stock in room.stocks if stock.backend == backend for kind in _kinds(node, stock, identity)
-    ]
-    fitting = [(stock, kind) for stock, kind in possible if room.fits(stock, needs(kind))]
-    if not fitting:
-        raise NotFeasible(_too_big(node, possible, room), reasons=[_no_room(node, backend, possible, room)])
-    stock, kind = max(fitting, key=lambda sk: room.free(sk[0], "memory_mib"))
-    return _Home(stock, kind, _image_name(node) or stock.offer.images[0].name)
+def _best(node: Node, backend: str, room: Room, identity: Identity) -> _Home:
+    """The best offer of a backend that can make this node."""
+    found = None
+    if node.component_id is None:
+        families = room.families(backend)
+        found = room.best((family, which) for family in families for which in _kinds(node, family.offer))
+    elif (spot := room.spot(backend, identity.component_name(node.component_id) or "")) is not None:
+        kinds = (which for which in _kinds(node, spot.stock.offer) if spot.fits(spot.stock.offer.sliver_types[which]))
+        found = next(((spot, which) for which in kinds), None)
+    if found is None:
+        raise _no_place(node, backend, room, identity)
+    spot, which = found
+    return _Home(spot, which, _image_name(node) or spot.stock.offer.images[0].name)
 
 
-def _kinds(node: Node, stock: Stock, identity: Identity) -> list[SliverType]:
-    """The sliver types by which an offer could make this node: one, or none."""
-    offer: Offer = stock.offer
-    if node.component_id is not None and identity.component_name(node.component_id) != offer.name:
-        return []
+def _kinds(node: Node, offer: Offer) -> list[int]:
+    """The sliver types by which an offer, or one like it, could make this node, by their numbers: one, or none."""
     if (image := _image_name(node)) and image not in {i.name for i in offer.images}:
         return []
     if node.hardware_types and node.hardware_types[0].name not in offer.hardware_types:
         return []
     if node.sliver_type is None:
-        return list(offer.sliver_types[:1])
-    return [kind for kind in offer.sliver_types if kind.name == node.sliver_type]
+        return [0] if offer.sliver_types else []
+    return [number for number, kind in enumerate(offer.sliver_types) if kind.name == node.sliver_type]
 
 
-def _too_big(node: Node, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> str:
-    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free."""
+# Why there is no place
+
+
+def _no_place(node: Node, backend: str, room: Room, identity: Identity) -> NotFeasible:
+    name = None if node.component_id is None else identity.component_name(node.component_id)
+    possible = [
+        (spot, spot.stock.offer.sliver_types[which])
+        for spot in room.spots(backend)
+        if name in (None, spot.stock.offer.name)
+        for which in _kinds(node, spot.stock.offer)
+    ]
+    could = [
+        stock
+        for stock in room.closed
+        if stock.backend == backend and name in (None, stock.offer.name) and _kinds(node, stock.offer)
+    ]
+    return NotFeasible(_too_big(node, possible, could), reasons=[_no_room(node, backend, possible, room)])
+
+
+def _too_big(node: Node, possible: Sequence[tuple[Spot, SliverType]], could: Sequence[Stock]) -> str:
+    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free.
+
+    could: offers that are closed and could make it otherwise
+    """
     where = f"node {node.client_id!r} (line {node.line})"
+    if not possible and could:
+        return f"{where}: {_closed(could)}, and nothing else that answers has all of what it asks for; try again later"
     if not possible:
         return f"{where}: what it asks for is offered here, but nothing that answers now has all of it together"
-    stock, kind = max(possible, key=lambda sk: room.free(sk[0], "memory_mib"))
+    spot, kind = max(possible, key=lambda one: one[0].has("memory_mib"))
     short = [
-        f"{amount} {_unit(resource)} needed, {max(0, room.free(stock, resource))} free"
+        f"{amount} {_unit(resource)} needed, {spot.has(resource)} free"
         for resource, amount in needs(kind).items()
-        if room.free(stock, resource) < amount
+        if spot.has(resource) < amount
     ]
-    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}; see ListResources"
+    more = f"; {_closed(could)}" if could else ""
+    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}{more}; see ListResources"
 
 
-def _no_room(node: Node, backend: str, possible: Sequence[tuple[Stock, SliverType]], room: _Room) -> Reason:
+def _no_room(node: Node, backend: str, possible: Sequence[tuple[Spot, SliverType]], room: Room) -> Reason:
     """The same for programs: per component, what it lacks; and the largest kind of machine that would have fitted."""
     wanted = node.sliver_type or (possible[0][1].name if possible else "")
     smaller = [
         kind
-        for stock in room.stocks
-        if stock.backend == backend
-        for kind in stock.offer.sliver_types
-        if room.fits(stock, needs(kind)) and kind.name != wanted
+        for spot in room.spots(backend)
+        for kind in spot.stock.offer.sliver_types
+        if spot.fits(kind) and kind.name != wanted
     ]
     nearest = max(smaller, key=lambda kind: (kind.memory_mib, kind.cpus), default=None)
     lacking = [
         Reason(
             constraint=resource,
-            where=f"component {stock.offer.name}",
+            where=f"component {spot.stock.offer.name}",
             wanted=amount,
-            available=max(0, room.free(stock, resource)),
+            available=spot.has(resource),
         )
-        for stock, kind in possible
+        for spot, kind in possible
         for resource, amount in needs(kind).items()
-        if room.free(stock, resource) < amount
+        if spot.has(resource) < amount
     ]
     return Reason(
         constraint="room",
         where=f"node {node.client_id!r} (line {node.line})",
         wanted=wanted,
-        available=sum(room.fits(stock, needs(kind)) for stock, kind in possible),
+        available=sum(spot.fits(kind) for spot, kind in possible),
         nearest=nearest.name if nearest else "",
         reasons=first_few(lacking),
     )

@@ -15,7 +15,15 @@ from sfa_am.errors import AlreadyExists, BadArgs, BadVersion, NotFeasible, Reaso
 from sfa_am.slices import lease, logins
 from sfa_am.slices.addresses import AddressPlan
 from sfa_am.slices.change import changed, waiting
-from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers, keep_after_all
+from sfa_am.slices.desk import (
+    Attempt,
+    Desk,
+    Presented,
+    again,
+    end_slivers,
+    keep_after_all,
+    require_no_maintenance,
+)
 from sfa_am.slices.placement import Placed, Plan, own_part, place
 from sfa_am.slices.policy import RESOURCES, Asked
 from sfa_am.slices.reasons import first_few
@@ -23,7 +31,7 @@ from sfa_am.slices.replies import Described
 from sfa_am.slices.selection import Selected, require_running_slice, require_some
 from sfa_am.slices.states import Allocation, Call, after
 from sfa_am.store import networks, offers, slivers
-from sfa_am.store.offers import SoldOut
+from sfa_am.store.offers import SoldOut, Wanted
 from sfa_am.store.slivers import SliceRow, SliverRow, SliverUser
 
 
@@ -149,7 +157,8 @@ class Reserving(Desk):
         with self._store.transaction() as tx:
             selected = waiting(self._changeable(tx, named, auth))
             attempt = Attempt(selected.slivers, best_effort)
-            done = attempt.each(lambda row: after(Allocation(row.allocation), Call.PROVISION))
+            wishes = offers.wishes(tx)
+            done = attempt.each(lambda row: _admit_making(row, wishes))
             ended = [row for row in done if row.allocation == Allocation.UPDATING]
             self._make(tx, [row for row in done if row.allocation == Allocation.ALLOCATED], people, ends_at, now)
             end_slivers(tx, ended, now=now)
@@ -218,7 +227,11 @@ class Reserving(Desk):
                     )
                 ],
             )
-        plan = place(request, offers.stocks(tx), self._identity, AddressPlan(_networks_of(here)))
+        addresses = _networks_of(here)
+        try:
+            plan = self._vacancy.take(tx, lambda room: place(request, room, self._identity, AddressPlan(addresses)))
+        except SoldOut as e:
+            raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
         self._policies.admit(tx, _asked(auth, plan))
         row = held.slice or slivers.add_slice(tx, auth.target, now=now)
         kept = row.extensions if here else ()
@@ -236,10 +249,7 @@ class Reserving(Desk):
         rows = [_numbered(row, numbers) for row in rows]
         slivers.add(tx, rows)
         networks.hold(tx, numbers)
-        try:
-            offers.hold(tx, plan.claims)
-        except SoldOut as e:
-            raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
+        offers.claim_for(tx, plan.claims)
         return row, rows
 
     def _make(
@@ -256,6 +266,12 @@ class Reserving(Desk):
             shape = logins.on(row.shape, people)
             slivers.change_wish(tx, row, allocation=state, expires_at=ends_at, shape=shape, users=people)
         self._ask(tx, rows, "converge", now)
+
+
+def _admit_making(row: SliverRow, wishes: Mapping[tuple[str, str], Wanted]) -> None:
+    after(Allocation(row.allocation), Call.PROVISION)
+    if row.allocation == Allocation.ALLOCATED:
+        require_no_maintenance(row, wishes)
 
 
 def _asked(auth: Authorization, plan: Plan) -> Asked:

@@ -1,6 +1,6 @@
 """The calls about slivers that are there: Renew, PerformOperationalAction, Delete, Cancel, Shutdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,13 +10,26 @@ from rspec import SecurityGroup
 from sfa_am.errors import BadArgs, NotFound, Unsupported
 from sfa_am.slices import lease, logins
 from sfa_am.slices.change import waiting
-from sfa_am.slices.desk import Attempt, Desk, Presented, again, end_slivers, gone, keep_after_all
+from sfa_am.slices.desk import (
+    Attempt,
+    Desk,
+    Presented,
+    again,
+    end_slivers,
+    gone,
+    keep_after_all,
+    require_no_maintenance,
+)
 from sfa_am.slices.replies import SliverState, operational_of
 from sfa_am.slices.security import regrouped
 from sfa_am.slices.selection import Named, require_running_slice, require_some, select
 from sfa_am.slices.states import CONSOLE_LOG, Action, Allocation, Call, Operational, admit_action, after
-from sfa_am.store import slivers
+from sfa_am.store import offers, slivers
+from sfa_am.store.offers import Wanted
 from sfa_am.store.slivers import SliverRow, SliverUser
+
+_STARTS = frozenset({Action.START, Action.RESTART, Action.RELOAD})
+"""Actions that a machine may not survive where the host can stop at any time."""
 
 
 class Tending(Desk):
@@ -76,7 +89,7 @@ class Tending(Desk):
         people = logins.sliver_users(users or ())
 
         def wish(row: SliverRow) -> dict[str, object]:
-            _admit_action(action, row)
+            _admit_action(action, row, wishes)
             return _wish_of(action, row, people, group)
 
         with self._store.transaction() as tx:
@@ -84,6 +97,7 @@ class Tending(Desk):
             if selected.whole:
                 selected = replace(selected, slivers=tuple(s for s in selected.slivers if s.kind == "node"))
             attempt = Attempt(selected.slivers, best_effort)
+            wishes = offers.wishes(tx) if action in _STARTS else {}
             for row in attempt.each(wish):
                 if action is Action.START and row.running and operational_of(row) is not Operational.FAILED:
                     continue  # it is wanted on already: a new generation would only make it look busy
@@ -176,10 +190,11 @@ def _admit_console(row: SliverRow) -> None:
         raise Unsupported(f"{row.client_id!r} is only allocated, so it has no console yet; Provision it first")
 
 
-def _admit_action(action: Action, row: SliverRow) -> None:
+def _admit_action(action: Action, row: SliverRow, wishes: Mapping[tuple[str, str], Wanted]) -> None:
     if row.kind != "node":
         raise Unsupported(f"{row.client_id!r} is a link; {action} is for nodes")
     admit_action(action, operational_of(row))
+    require_no_maintenance(row, wishes)
 
 
 def _wish_of(

@@ -5,8 +5,10 @@ the disk (``synchronous=FULL``): what a client was told survives `kill -9` and p
 """
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,21 @@ _WAIT_FOR_LOCK_MS = 10_000
 
 
 _OFFERS_CHANGED = "offers changed"
+_ANYTHING = None
+"""Stands for changes that nobody has listed."""
+
+_NEWS_KEPT = 1000
+"""Transactions whose changes are remembered, for who follows them and has not looked for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """So much more of a resource of an offer is used than before; less when it is negative."""
+
+    backend: str
+    offer: str
+    resource: str
+    more: int
 
 
 class Store:
@@ -34,6 +51,8 @@ class Store:
         # SQLite has one writer. Queueing ours here hands the turn over at once; SQLite would poll with growing sleeps.
         self._turn = threading.Lock() if self._engine.dialect.name == "sqlite" else None
         self.offers_generation = 0
+        self._news: deque[tuple[Change, ...] | None] = deque(maxlen=_NEWS_KEPT)
+        self._telling = threading.Lock()
         if self._turn is not None:
             _tune_sqlite(self._engine)
 
@@ -60,13 +79,13 @@ class Store:
             tx.info.pop(_OFFERS_CHANGED, None)
             with tx.begin():
                 yield tx
-            if tx.info.pop(_OFFERS_CHANGED, False):
-                self.offers_generation += 1
+            self._tell(tx)
 
     @contextmanager
     def trial(self) -> Iterator[Connection]:
         """As `transaction`, and undone all the same: to see what would happen."""
         with self._turn or nullcontext(), self._engine.connect().execution_options(writes=True) as tx:
+            tx.info.pop(_OFFERS_CHANGED, None)
             change = tx.begin()
             try:
                 yield tx
@@ -79,6 +98,32 @@ class Store:
         """Read one consistent state of the rows."""
         with self._engine.connect() as tx, tx.begin():
             yield tx
+
+    def offers_news(self, since: int) -> tuple[int, Sequence[Change] | None]:
+        """What this process has held and released since a generation, and of which generation that is.
+
+        None in place of it when more than that has changed.
+        """
+        with self._telling:
+            generation = self.offers_generation
+            missed = generation - since
+            if missed > len(self._news):
+                return generation, None
+            news = [self._news[-number] for number in range(missed, 0, -1)]
+        found: list[Change] = []
+        for changes in news:
+            if changes is _ANYTHING:
+                return generation, None
+            found.extend(changes)
+        return generation, found
+
+    def _tell(self, tx: Connection) -> None:
+        """Remember what a transaction that has ended changed of the offers."""
+        if _OFFERS_CHANGED in tx.info:
+            with self._telling:
+                changes: list[Change] | None = tx.info.pop(_OFFERS_CHANGED)
+                self._news.append(_ANYTHING if changes is _ANYTHING else tuple(changes))
+                self.offers_generation += 1
 
     def close(self) -> None:
         """Close all connections."""
@@ -102,9 +147,15 @@ def _without_cascades(tx: Connection) -> Iterator[None]:
         connection.execute("PRAGMA foreign_keys=ON")
 
 
-def offers_changed(tx: Connection) -> None:
-    """Say in a transaction that it changes what is offered or held."""
-    tx.info[_OFFERS_CHANGED] = True
+def offers_changed(tx: Connection, changes: Sequence[Change] | None = None) -> None:
+    """Say in a transaction that it changes what is offered or held. changes: all of it, where nothing else is."""
+    known = tx.info.get(_OFFERS_CHANGED, [])
+    tx.info[_OFFERS_CHANGED] = _ANYTHING if changes is None or known is _ANYTHING else [*known, *changes]
+
+
+def has_changed_offers(tx: Connection) -> bool:
+    """Whether a transaction has done so: what it reads of them is not what others see."""
+    return _OFFERS_CHANGED in tx.info
 
 
 def _tune_sqlite(engine: Engine) -> None:

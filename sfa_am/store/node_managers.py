@@ -15,7 +15,6 @@ class NodeManagerRow:
 
     nkey:                    its public key on the bus
     certificate_fingerprint: of the newest certificate it was given, SHA-256
-    wanted:                  "up", "draining" or "maintenance"
     """
 
     backend: str
@@ -23,7 +22,6 @@ class NodeManagerRow:
     nkey: str
     certificate_fingerprint: str
     joined_at: datetime
-    wanted: str = "up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,6 @@ def put(tx: Connection, one: NodeManagerRow) -> None:
             nkey=one.nkey,
             certificate_fingerprint=one.certificate_fingerprint,
             joined_at=one.joined_at,
-            wanted=one.wanted,
         )
     )
 
@@ -82,10 +79,15 @@ def everything(tx: Connection) -> Sequence[NodeManagerRow]:
     return tuple(NodeManagerRow(**row) for row in rows)
 
 
+def take_back_invitations(tx: Connection, backend: str, name: str) -> None:
+    """Forget the invitations for a name that nobody has used."""
+    same = (node_invitation.c.backend == backend) & (node_invitation.c.name == name)
+    tx.execute(delete(node_invitation).where(same & node_invitation.c.used_by.is_(None)))
+
+
 def invite(tx: Connection, one: InvitationRow) -> None:
     """Write an invitation down. Earlier ones for the same name that nobody has used are taken back."""
-    same = (node_invitation.c.backend == one.backend) & (node_invitation.c.name == one.name)
-    tx.execute(delete(node_invitation).where(same & node_invitation.c.used_by.is_(None)))
+    take_back_invitations(tx, one.backend, one.name)
     tx.execute(
         insert(node_invitation).values(
             digest=one.digest,

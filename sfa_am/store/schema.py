@@ -284,7 +284,9 @@ offer = Table(
     Column("description", JSON, nullable=False),  # the protocol's Offer without its capacity
     Column("state", String(12), nullable=False),
     Column("seen_at", UtcTime, nullable=False),
+    Column("wanted", String(12), nullable=False, default="up", server_default="up"),  # by the operator
     CheckConstraint("state IN ('up', 'away')", name="state"),
+    CheckConstraint("wanted IN ('up', 'draining', 'maintenance', 'removed')", name="wanted"),
 )
 
 capacity = Table(
@@ -318,8 +320,6 @@ node_manager = Table(
     Column("nkey", String(56), nullable=False, unique=True),
     Column("certificate_fingerprint", String(64), nullable=False),
     Column("joined_at", UtcTime, nullable=False),
-    Column("wanted", String(12), nullable=False, default="up", server_default="up"),
-    CheckConstraint("wanted IN ('up', 'draining', 'maintenance')", name="wanted"),
 )
 
 node_invitation = Table(

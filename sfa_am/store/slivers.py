@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from ipaddress import ip_interface, ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete, func, insert, or_, select, update
 
@@ -31,6 +31,8 @@ from backends.protocol import (
 from credentials import URN
 from sfa_am.store import schema
 from sfa_am.store.schema import slice_, sliver
+
+Name = TypeVar("Name", bound=str)
 
 GONE = "geni_unallocated"
 """Allocation of a sliver that is being removed: invisible to clients, still known to the loops."""
@@ -216,6 +218,12 @@ def of_backend(tx: Connection, backend: str) -> tuple[SliverRow, ...]:
     return _rows(tx, select(sliver).where(sliver.c.backend == backend, sliver.c.allocation != "geni_allocated"))
 
 
+def of_offer(tx: Connection, backend: str, offer: str) -> tuple[SliverRow, ...]:
+    """All slivers at an offer, whatever becomes of them, in the order of their making."""
+    here = (sliver.c.backend == backend) & (sliver.c.offer == offer)
+    return _rows(tx, select(sliver).where(here).order_by(sliver.c.created_at, sliver.c.position))
+
+
 def expired(tx: Connection, *, now: datetime, most: int) -> tuple[SliverRow, ...]:
     """Slivers whose lease has ended, oldest first."""
     return _rows(tx, _EXPIRED, now=now, most=most)
@@ -232,6 +240,13 @@ def counts(tx: Connection) -> Mapping[tuple[str, str], int]:
         select(sliver.c.allocation, sliver.c.seen, func.count()).group_by(sliver.c.allocation, sliver.c.seen)
     )
     return {(allocation, seen): number for allocation, seen, number in rows}
+
+
+def counts_at_offers(tx: Connection) -> Mapping[tuple[str, str], int]:
+    """Number of slivers that clients see, by backend and offer."""
+    visible = select(sliver.c.backend, sliver.c.offer, func.count()).where(sliver.c.allocation != GONE)
+    rows = tx.execute(visible.group_by(sliver.c.backend, sliver.c.offer))
+    return {(backend, offer): number for backend, offer, number in rows}
 
 
 def change(tx: Connection, ids: Iterable[SliverId], **columns: object) -> None:
@@ -275,7 +290,7 @@ def forget(tx: Connection, sliver_id: SliverId) -> None:
     tx.execute(_FORGET, {"key": sliver_id})
 
 
-def in_portions(ids: Iterable[SliverId]) -> Iterable[list[SliverId]]:
+def in_portions(ids: Iterable[Name]) -> Iterable[list[Name]]:
     """Cut a list of identifiers into what one statement takes."""
     everything = list(ids)
     return (everything[i : i + ROWS_PER_STATEMENT] for i in range(0, len(everything), ROWS_PER_STATEMENT))

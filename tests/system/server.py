@@ -54,6 +54,12 @@ class RunningServer:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def sfa_am_exits(self, status: int, *arguments: str) -> str:
+        command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
     def sfa_am_fails(self, *arguments: str) -> str:
         command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -1,5 +1,6 @@
 """Several hosts: machines of one slice on all of them, links between them, hosts and controllers that come and go."""
 
+import json
 from itertools import combinations
 
 import pytest
@@ -137,3 +138,54 @@ def test_after_a_boot_everything_is_made_again(hosts, made):
     hosts.wait_for_nodes(3)
     hosts.server.wait_for(lambda: is_ready(pair) and pings(pair, "m1", "10.20.0.2"))
     assert shell(pair, "m1", "cat note") == "kept\n"
+
+
+def named(client_id: str, host: str) -> str:
+    component = f'component_id="urn:publicid:IDN+plc+node+{host}"'
+    return (
+        '<rspec type="request" xmlns="http://www.geni.net/resources/rspec/3">'
+        f'<node client_id="{client_id}" {component if host else ""}/></rspec>'
+    )
+
+
+def place_of(hosts: Cluster, client_id: str) -> str:
+    """The host on which a machine is, as the operator sees it."""
+    for host in json.loads(hosts.server.sfa_am("node", "list", "--json")):
+        shown = json.loads(hosts.server.sfa_am("node", "show", host["name"], "--json"))
+        if any(sliver["client_id"] == client_id for sliver in shown["slivers"]):
+            return host["name"]
+    raise AssertionError(f"{client_id} is nowhere")
+
+
+def test_a_host_is_drained_used_again_removed_and_comes_back_by_invitation_only(hosts, made):
+    node = hosts.nodes[0]
+    pair = made("drain", request({"red": (3, 4)}))  # m3 is on node1
+    told = hosts.server.sfa_am_exits(3, "node", "drain", "node1")
+    assert "(node m3)" in told
+    assert pair.urn in told
+    made("elsewhere", named("other", ""))
+    assert place_of(hosts, "other") != "node1"
+    refused = hosts.server.add_slice("named", "alice")
+    with pytest.raises(Refusal, match="component node1 takes nothing new now"):
+        allocate(refused, named("third", "node1"))
+    assert pings(pair, "m3", "10.20.0.4"), "what is there goes on"
+    hosts.server.sfa_am("node", "resume", "node1")
+    made("again", named("third", "node1"))
+
+    assert "slivers are on node1" in hosts.server.sfa_am_fails("node", "remove", "node1")
+    told = hosts.server.sfa_am("node", "remove", "node1", "--force")
+    assert "(node m3)" in told
+    assert "(node third)" in told
+    hosts.server.wait_for(lambda: hosts.nodes_up() == 2 and len(hosts.server.status()["offers"]) == 2)
+    node.stop()
+    node.start()
+    hosts.server.wait_for(lambda: node.log.read_text().count("Authorization Violation") > 0)
+    assert len(hosts.server.status()["offers"]) == 2
+
+    node.stop()
+    (node.state / "node.toml").rename(node.state / "node.toml.old")
+    node.join(hosts.server.sfa_am("node", "invite", "node1").splitlines()[-1].split()[-1])
+    node.start()
+    hosts.wait_for_nodes(3)
+    hosts.server.wait_for(lambda: node.left() == [])  # what nobody wants any more
+    made("after", named("fresh", "node1"))

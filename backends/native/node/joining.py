@@ -39,7 +39,10 @@ def join(token: Token, home: Home, *, bus: str | None = None, seconds: float = S
     home.make()
     if home.has_joined:
         name = home.membership().name
-        raise Refused(f"this host has joined as {name} already; to join anew, remove {home.folder} first")
+        raise Refused(
+            f"this host has joined as {name} already; to join anew, stop sfa-node and move {home.settings_file} away "
+            "first: slivers that are here are removed then"
+        )
     application = Application(secret=token.secret, nkey=home.nkey())
     admission = _ask(token, application, home, seconds)
     key = x509.load_pem_x509_certificate(admission.certificate.encode()).public_key()

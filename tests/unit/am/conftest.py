@@ -14,7 +14,7 @@ from unit.am.small import KEY, REQUEST
 
 from backends.simulated import SimulatedBackend
 from credentials import URN
-from sfa_am.config import Leases, Limits
+from sfa_am.config import Leases, Limits, Placement
 from sfa_am.orchestration import work
 from sfa_am.orchestration.expiry import expire
 from sfa_am.orchestration.sweep import sweep
@@ -76,6 +76,7 @@ class Aggregate:
     leases: Leases = field(default_factory=Leases)
     limits: Limits = field(default_factory=Limits)
     policies: Policies = field(default_factory=Policies)
+    placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
         self.service = AggregateService(
@@ -87,6 +88,7 @@ class Aggregate:
             self._wake,
             self.policies,
             lambda backend, sliver: self.backend.console(sliver),
+            self.placement,
         )
         about = About(URN("plc", "authority", "am"), "test", {"2": "https://here/am/2", "3": "https://here/am/3"})
         self._v2 = StraightV2(None, None, self.service, about, now=lambda: self.now)

@@ -1,5 +1,7 @@
 """Small requests, and what to look at after a call."""
 
+from collections import Counter
+
 from sfa_am.store import schema
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFub3RoZXIgcHVibGljIGtleSBvZiBhIHRlc3Qh someone"
@@ -28,7 +30,7 @@ def used(am, resource="slivers"):
 
 
 def claims_add_up(am):
-    held = {}
+    held = Counter()
     for row in am.rows(schema.claim):
-        held[row["resource"]] = held.get(row["resource"], 0) + row["amount"]
-    return all(held.get(row["resource"], 0) == row["used"] for row in am.rows(schema.capacity))
+        held[row["offer"], row["resource"]] += row["amount"]
+    return all(held[row["offer"], row["resource"]] == row["used"] for row in am.rows(schema.capacity))

@@ -51,7 +51,9 @@ def upgrade() -> None:
         sa.Column("description", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("wanted", sa.String(length=12), nullable=False, server_default="up"),
         sa.CheckConstraint("state IN ('up', 'away')", name=op.f("ck_offer_state")),
+        sa.CheckConstraint("wanted IN ('up', 'draining', 'maintenance', 'removed')", name=op.f("ck_offer_wanted")),
         sa.PrimaryKeyConstraint("backend", "name", name=op.f("pk_offer")),
     )
     op.create_table(

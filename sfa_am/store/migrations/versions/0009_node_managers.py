@@ -17,10 +17,8 @@ def upgrade() -> None:
         sa.Column("nkey", sa.String(56), nullable=False),
         sa.Column("certificate_fingerprint", sa.String(64), nullable=False),
         sa.Column("joined_at", sa.BigInteger, nullable=False),
-        sa.Column("wanted", sa.String(12), nullable=False, server_default="up"),
         sa.PrimaryKeyConstraint("backend", "name", name="pk_node_manager"),
         sa.UniqueConstraint("nkey", name="uq_node_manager_nkey"),
-        sa.CheckConstraint("wanted IN ('up', 'draining', 'maintenance')", name="ck_node_manager_wanted"),
     )
     op.create_table(
         "node_invitation",

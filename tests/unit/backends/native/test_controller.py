@@ -238,8 +238,8 @@ def test_a_silent_node_is_away_and_nobody_waits_for_it(world, monkeypatch):
     told = list(here.nodes["b"].told)
     for call in (
         lambda: here.backend.converge(machine("m2", "b", generation=2)),
-        lambda: here.backend.remove("m2", "b", 1),
         lambda: here.backend.console("m2"),
+        lambda: here.backend.remove("m2", "b", 2),
         lambda: here.backend.problems([machine("m9", "b")]),
     ):
         with pytest.raises(Unavailable):
@@ -247,6 +247,16 @@ def test_a_silent_node_is_away_and_nobody_waits_for_it(world, monkeypatch):
     assert here.nodes["b"].told == told
     here.beat("b")
     assert "b" in [offer.name for offer in here.backend.offers()]
+
+
+def test_what_is_removed_from_a_node_that_is_away_is_forgotten_by_the_others_at_once(world):
+    here = world()
+    pair(here)
+    here.nodes["b"].is_silent = True
+    list(here.backend.observe())
+    with pytest.raises(Unavailable):
+        here.backend.remove("m2", "b", 1)
+    assert here.known_of("red")["a"] == Wiring(link="red", segment=SEGMENT)
 
 
 def test_a_node_that_does_not_answer_a_sweep_is_away_and_the_others_are_seen(world):
