@@ -280,18 +280,27 @@ def _best(node: Node, backend: str, room: Room, identity: Identity) -> _Home:
     if found is None:
         raise _no_place(node, backend, room, identity)
     spot, which = found
-    return _Home(spot, which, _image_name(node) or spot.stock.offer.images[0].name)
+    offer = spot.stock.offer
+    return _Home(spot, which, _image(offer, offer.sliver_types[which], _image_name(node)))
 
 
 def _kinds(node: Node, offer: Offer) -> list[int]:
     """The sliver types by which an offer, or one like it, could make this node, by their numbers: one, or none."""
-    if (image := _image_name(node)) and image not in {i.name for i in offer.images}:
-        return []
     if node.hardware_types and node.hardware_types[0].name not in offer.hardware_types:
         return []
-    if node.sliver_type is None:
-        return [0] if offer.sliver_types else []
-    return [number for number, kind in enumerate(offer.sliver_types) if kind.name == node.sliver_type]
+    wanted, image = node.sliver_type, _image_name(node)
+    for number, kind in enumerate(offer.sliver_types):
+        if wanted in (None, kind.name) and _image(offer, kind, image):
+            return [number]
+    return []
+
+
+def _image(offer: Offer, kind: SliverType, wanted: str | None) -> str:
+    """The image that a machine of this kind gets: the one wanted, or the first that is for such; empty without one."""
+    for image in offer.images:
+        if wanted in (None, image.name) and kind.form in image.forms:
+            return image.name
+    return ""
 
 
 # Why there is no place
@@ -389,6 +398,7 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
         security = security_of(node, on_links)
         machine = Machine(
             hostname=hostnames[node.client_id],
+            form=at.kind.form,
             sliver_type=at.kind.name,
             image=at.image,
             cpus=at.kind.cpus,
