@@ -1,6 +1,7 @@
 """The hypervisor's daemons, for hosts on which nothing else starts them."""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -14,6 +15,7 @@ _SOCKETS = {"virtlogd": Path("/run/libvirt/virtlogd-sock"), "libvirtd": Path("/r
 @contextmanager
 def hypervisor_running() -> Iterator[None]:
     """Start those daemons that do not run, and end them again."""
+    _settle_on_kvm()
     started: list[subprocess.Popen[bytes]] = []
     try:
         for program, path in _SOCKETS.items():
@@ -40,3 +42,12 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _settle_on_kvm() -> None:
+    """Have the device belong to whom udev gives it, where udev has not: the daemon, finding that it can use the device
+    and its emulators can't, would examine each emulator anew at every call."""
+    device = Path("/dev/kvm")
+    if device.exists() and device.stat().st_gid == 0:
+        shutil.chown(device, group="kvm")
+        device.chmod(0o660)

@@ -20,9 +20,14 @@ _EXPECTED = (_SAYS << 1) | 1
 _BOOT_SECTOR = bytes([0xB0, _SAYS, 0xE6, _PORT, 0xF4]).ljust(510, b"\0") + b"\x55\xaa"
 
 
+def program() -> str:
+    """The emulator's path; empty when it is not installed."""
+    return shutil.which(_PROGRAM) or ""
+
+
 def kind() -> str:
     """What the hypervisor calls it: "kvm", or "qemu" for emulation; empty where neither runs a machine."""
-    if shutil.which(_PROGRAM) is None:
+    if not program():
         return ""
     begin = time.monotonic()
     if not _runs("tcg", _PATIENCE):
@@ -35,7 +40,7 @@ def _runs(accelerator: str, patience: float) -> bool:
     with tempfile.NamedTemporaryFile() as disk:
         disk.write(_BOOT_SECTOR)
         disk.flush()
-        command = [_PROGRAM, "-accel", accelerator, "-nodefaults", "-display", "none", "-m", "32"]
+        command = [program(), "-accel", accelerator, "-nodefaults", "-display", "none", "-m", "32"]
         command += ["-drive", f"file={disk.name},format=raw,snapshot=on"]
         command += ["-device", f"isa-debug-exit,iobase={_PORT:#x},iosize=1"]
         try:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from backends.native.images import ImageFolder
 from backends.native.images.folder import disk_files
-from backends.native.node import seed
+from backends.native.node import acceleration, seed
 from backends.native.node.body import Plug
 from backends.native.node.consoles import newest
 from backends.native.node.disk import mounts_below, unmount
@@ -25,7 +25,7 @@ from backends.native.trees import delete_tree
 from backends.protocol import BackendError, Machine
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_MS_BIND = 4096
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 _NAMESPACE = uuid.UUID("3f1d2c5e-6c1b-4d6f-9a55-0f5f6f3f8f10")
 _MIB = 1024 * 1024
 _PERIOD = 100_000
@@ -70,6 +70,9 @@ class VirtualBody:
         _text(tune, "period", str(_PERIOD))
         _text(tune, "quota", str(max(1000, round(machine.cpus / cores * _PERIOD))))
         self._boot(SubElement(domain, "os"), edition)
+        information = SubElement(SubElement(domain, "sysinfo", type="smbios"), "system")
+        for entry, value in (("manufacturer", "GENI"), ("product", "Sliver"), ("version", "1")):
+            _text(information, "entry", value, name=entry)
         SubElement(SubElement(domain, "features"), "acpi")
         SubElement(domain, "cpu", mode="host-passthrough" if self._kind == "kvm" else "maximum")
         SubElement(domain, "clock", offset="utc")
@@ -100,10 +103,11 @@ class VirtualBody:
         """Mount disk and image, and write the seed."""
         home = self._images.home(edition)
         mounted = mounts_below(self._disk_mount.parent)
-        for source, target in ((home, self._image_mount), (self._kept, self._disk_mount)):
+        # The image read only: it is everybody's, and the daemon would give it to the user its emulators run as.
+        for source, target, flags in ((home, self._image_mount, _MS_RDONLY), (self._kept, self._disk_mount, 0)):
             target.mkdir(exist_ok=True)
             if target not in mounted:
-                _bind(source, target)
+                _bind(source, target, flags)
         seed.write(seed.files(machine, plugs, self._nameservers), self._seed)
 
     def delete_disk(self) -> None:
@@ -142,6 +146,7 @@ class VirtualBody:
 
     def _boot(self, system: Element, edition: str) -> None:
         _text(system, "type", "hvm", arch="x86_64", machine="q35")
+        SubElement(system, "smbios", mode="sysinfo")
         image = disk_files(self._images.home(edition))
         if image.kernel is None:
             SubElement(system, "boot", dev="hd")
@@ -152,6 +157,8 @@ class VirtualBody:
         _text(system, "cmdline", "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=5")
 
     def _devices(self, devices: Element, plugs: Sequence[Plug]) -> None:
+        # Named, since to find one the daemon would try all there are, which takes long where KVM is not what it seems.
+        _text(devices, "emulator", acceleration.program())
         _disk_device(devices, "vda", "qcow2", self._disk_mount / self._disk.name)
         SubElement(_disk_device(devices, "vdb", "raw", self._seed), "readonly")
         for plug in plugs:
@@ -182,8 +189,8 @@ def _disk_device(devices: Element, name: str, kind: str, source: Path) -> Elemen
     return disk
 
 
-def _text(parent: Element, name: str, text: str, **attributes: str) -> None:
-    SubElement(parent, name, attributes).text = text
+def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
+    SubElement(parent, tag, attributes).text = text
 
 
 def _virtual_size(disk: Path) -> int:
@@ -204,7 +211,18 @@ def _qemu_img(*arguments: str) -> None:
         raise problem
 
 
-def _bind(source: Path, target: Path) -> None:
-    if _libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_MS_BIND), None) != 0:
+def _bind(source: Path, target: Path, flags: int) -> None:
+    """Mount a folder at another; with flags, which take a second step, and both or none are done."""
+    _mount(source, target, _MS_BIND)
+    if flags:
+        try:
+            _mount(source, target, _MS_BIND | _MS_REMOUNT | flags)
+        except OSError:
+            unmount(target)
+            raise
+
+
+def _mount(source: Path, target: Path, flags: int) -> None:
+    if _libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(flags), None) != 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{source} at {target}: {os.strerror(error)}")
