@@ -92,7 +92,7 @@ def test_a_virtual_machine_and_a_container_share_a_link(backend, machine, shell)
     assert "1 received" in shell(virtual, "ping -c 1 -W 5 10.2.0.2")
     assert "100.65.0.1" in shell(virtual, "ip route get 192.0.2.1")
     size_kib = int(shell(virtual, "df --output=size / | tail -1"))
-    assert 2900 * 1024 > size_kib > 2600 * 1024, "its file system has the size that was asked for"
+    assert 3072 * 1024 > size_kib > 2800 * 1024, "its file system has the size that was asked for"
 
 
 def test_accounts_change_while_it_runs(backend, machine, shell):
