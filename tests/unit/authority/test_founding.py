@@ -5,13 +5,14 @@ import tomllib
 import pytest
 from conftest import NOW
 from cryptography import x509
+from stores import empty_store
 
 from credentials import GID, URN, Root, Trust, Verifier
 from credentials.keys import new_ec_key, private_pem, read_private_key
 from sfa_am.authority import Authority, Registry, found
 from sfa_am.config import from_values
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store, registry, trust
+from sfa_am.store import registry, trust
 
 
 class Home:
@@ -19,8 +20,7 @@ class Home:
 
     def __init__(self, path):
         self.path = path
-        self.store = Store.in_folder(path)
-        self.store.migrate()
+        self.store = empty_store(path)
 
     def found(self, authority="plc", **server):
         config = from_values({"aggregate": {"authority": authority}, "server": server})
