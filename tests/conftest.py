@@ -20,12 +20,21 @@ from sfa_am import logs
 from sfa_am.config import Log
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+IN_MEMORY = Path("/dev/shm")
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     logs.configure(Log(level="warning"))
+    _keep_files_in_memory()
+    config.addinivalue_line("markers", "alone: it takes the whole machine; make test runs it after the others")
     config.addinivalue_line("markers", "needs(*what): 'root', 'lxc', or the name of a program")
+
+
+def _keep_files_in_memory() -> None:
+    """Where `tmp_path` is: hundreds of tests have a store there, and each waits for the disk at every transaction."""
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 2**30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -138,6 +147,14 @@ class Federation:
 @pytest.fixture(scope="session")
 def plc() -> Federation:
     return Federation()
+
+
+@pytest.fixture
+def spare_keys(plc: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what founds an installation: making RSA keys is what takes time there, and these are as good as new ones."""
+    spare = iter([plc.root_key, plc.alice.key, plc.bob.key])
+    monkeypatch.setattr("sfa_am.authority.founding.new_rsa_key", lambda: next(spare))
+    monkeypatch.setattr("sfa_am.authority.keys.new_rsa_key", lambda: next(spare))
 
 
 @pytest.fixture(scope="session")

@@ -286,6 +286,7 @@ def test_a_second_server_says_what_is_in_its_way(server, images, tmp_path):
     assert "is in use by another server" in same_folder
     other = RunningServer(tmp_path, images, **{"server.am_port": str(server.am_port)})
     assert f"can't listen on 127.0.0.1 port {server.am_port}" in other.sfa_am_fails("serve")
+    other.remove()
 
 
 # Crashes
@@ -298,12 +299,10 @@ def own_server(tmp_path_factory, images):
     import tempfile
     from pathlib import Path
 
-    from backends.native.cleanup import clean, leftovers
+    from backends.native.cleanup import leftovers
 
     home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
-    running = RunningServer(
-        home, images, **{"backend.first_port": "26000", "backend.control_network": '"100.68.0.0/23"'}
-    )
+    running = RunningServer(home, images)
     try:
         running.start()
         running.add_user("alice")
@@ -311,7 +310,7 @@ def own_server(tmp_path_factory, images):
     finally:
         if running.process is not None and running.process.poll() is None:
             running.kill()
-        clean(running.backend)
+        running.remove()
         left = leftovers(running.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from conftest import NOW, Federation
+from conftest import IN_MEMORY, NOW, Federation
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -93,7 +93,7 @@ def link(name):
 class Walk(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        self.folder = Path(tempfile.mkdtemp(dir=IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None))
         self.am = aggregate_in(self.folder, FEDERATION, SimulatedBackend(capacity=ROOM))
         self.slices = {name: Slice() for name in SLICES}
         self.leaving = 0  # nodes that are gone for clients, and whose removal is not confirmed yet

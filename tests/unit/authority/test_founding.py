@@ -42,11 +42,7 @@ def hosts(gid):
 
 
 @pytest.fixture
-def home(tmp_path, plc, monkeypatch):
-    # Making RSA keys is what takes time here; these are as good as new ones.
-    spare = iter([plc.root_key, plc.alice.key, plc.bob.key])
-    monkeypatch.setattr("sfa_am.authority.founding.new_rsa_key", lambda: next(spare))
-    monkeypatch.setattr("sfa_am.authority.keys.new_rsa_key", lambda: next(spare))
+def home(tmp_path, spare_keys):
     made = Home(tmp_path)
     yield made
     made.store.close()
