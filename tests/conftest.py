@@ -21,6 +21,19 @@ from sfa_am.config import Log
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IN_MEMORY = Path("/dev/shm")
+LONG = (
+    "system/test_virtual_machines",
+    "system/test_native_backend",
+    "unit/am/test_model",
+    "system/test_main_line",
+    "unit/am/test_conformance",
+    "system/test_cluster",
+    "system/test_chaos",
+    "system/",
+    "clients/",
+)
+"""Modules that take long come first, or all would wait for the last one; those that compute among those that wait."""
+
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -29,6 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
     _keep_files_in_memory()
     config.addinivalue_line("markers", "alone: it takes the whole machine; make test runs it after the others")
     config.addinivalue_line("markers", "needs(*what): 'root', 'lxc', or the name of a program")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # several processes, to which modules are dealt out in this order
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+    return next((turn for turn, name in enumerate(LONG) if path.startswith(name)), len(LONG))
 
 
 def _keep_files_in_memory() -> None:

@@ -165,7 +165,7 @@ def test_each_of_those_who_may(tree, who):
         (URN("plc:lab", "user", "none"), set()),
         (URN("elsewhere", "authority", "sa"), set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, URN) else ",".join(sorted(value)) or "nobody",
 )
 def test_who_gets_a_credential(tree, target, entitled):
     got = set()
