@@ -6,6 +6,8 @@ PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 LOCK := .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# System tests mostly wait, so there is one process more than the two cores that we count on.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 .PHONY: help setup setup-dev demo serve test coverage mutants lint format bench docs lock clean distclean
 
 help: ## list the targets
@@ -25,7 +27,8 @@ serve: setup ## run the server in the foreground, with its state in the folder S
 	@.venv/bin/sfa-am --state $(STATE) serve
 
 test: setup-dev ## run all tests; those that need what this machine lacks are skipped with a sentence
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -m "not alone" $(SIDE_BY_SIDE)
+	@$(PYTHON) -m pytest -m alone
 
 coverage: setup-dev ## which lines of the two libraries no test runs
 	@$(PYTHON) -m coverage run -m pytest -q tests/unit tests/interop tests/fuzz

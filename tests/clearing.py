@@ -1,7 +1,6 @@
 """A clearinghouse small enough to hold in hand: a project `demo`, a slice `s1` in it, and people with every role."""
 
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
 
@@ -10,14 +9,12 @@ from conftest import NOW
 from credentials import GID, URN, self_signed_user
 from credentials.issue import Issuer
 from credentials.keys import new_ec_key, ssh_public_key
-from sfa_am.authority import Authority, Clearinghouse, Registry, Wanted
+from sfa_am.authority import Clearinghouse, Wanted
 from sfa_am.authority.callers import Shown
 from sfa_am.authority.memberships import Changes
 from sfa_am.authority.roles import Role
 from sfa_am.authority.services import own_services
-from sfa_am.config import Registry as Settings
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store
 
 PROJECT = URN("plc", "project", "demo")
 OTHER = URN("plc", "project", "other")
@@ -62,18 +59,11 @@ class Clearing:
     @contextmanager
     def on_a_copy(self, folder):
         """A clearinghouse over a copy of the rows, to try one thing on."""
-        there, here = (sqlite3.connect(path) for path in (self.realm.folder / "store.sqlite", folder / "copy.sqlite"))
-        with closing(there), closing(here):
-            there.backup(here)
-        store = Store(f"sqlite:///{folder / 'copy.sqlite'}")
-        try:
-            root = self.realm.plc.root
-            registry = Registry(store, Gate(store), Authority(Issuer(root, self.realm.plc.root_key)), Settings())
+        with self.realm.on_a_copy(folder) as realm:
             copied = copy(self)
-            copied.store, copied.registry, copied.house = store, registry, house_of(store, registry, root)
+            copied.store, copied.registry = realm.store, realm.registry
+            copied.house = house_of(realm.store, realm.registry, realm.plc.root)
             yield copied
-        finally:
-            store.close()
 
     def join(self, name):
         """A new member."""

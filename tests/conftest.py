@@ -20,12 +20,44 @@ from sfa_am import logs
 from sfa_am.config import Log
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+IN_MEMORY = Path("/dev/shm")
+LONG = (
+    "system/test_virtual_machines",
+    "system/test_native_backend",
+    "unit/am/test_model",
+    "system/test_main_line",
+    "unit/am/test_conformance",
+    "system/test_cluster",
+    "system/test_chaos",
+    "system/",
+    "clients/",
+)
+"""Modules that take long come first, or all would wait for the last one; those that compute among those that wait."""
+
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     logs.configure(Log(level="warning"))
+    _keep_files_in_memory()
+    config.addinivalue_line("markers", "alone: it takes the whole machine; make test runs it after the others")
     config.addinivalue_line("markers", "needs(*what): 'root', 'lxc', or the name of a program")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # several processes, to which modules are dealt out in this order
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+    return next((turn for turn, name in enumerate(LONG) if path.startswith(name)), len(LONG))
+
+
+def _keep_files_in_memory() -> None:
+    """Where `tmp_path` is: hundreds of tests have a store there, and each waits for the disk at every transaction."""
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 2**30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -138,6 +170,14 @@ class Federation:
 @pytest.fixture(scope="session")
 def plc() -> Federation:
     return Federation()
+
+
+@pytest.fixture
+def spare_keys(plc: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what founds an installation: making RSA keys is what takes time there, and these are as good as new ones."""
+    spare = iter([plc.root_key, plc.alice.key, plc.bob.key])
+    monkeypatch.setattr("sfa_am.authority.founding.new_rsa_key", lambda: next(spare))
+    monkeypatch.setattr("sfa_am.authority.keys.new_rsa_key", lambda: next(spare))
 
 
 @pytest.fixture(scope="session")

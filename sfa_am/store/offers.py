@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from backends.protocol import Image, Offer, SliverId, SliverType
+from backends.protocol import Form, Image, Offer, SliverId, SliverType
 from sfa_am.store.engine import Change, offers_changed
 from sfa_am.store.schema import capacity, claim, offer
 from sfa_am.store.slivers import in_portions
@@ -339,7 +339,7 @@ def _offer(name: str, written: str) -> Offer:
     return Offer(
         name=name,
         sliver_types=tuple(SliverType(**kind) for kind in description["sliver_types"]),
-        images=tuple(Image(**image) for image in description["images"]),
+        images=tuple(Image(**{**image, "forms": tuple(map(Form, image["forms"]))}) for image in description["images"]),
         capacity={},
         hardware_types=tuple(description["hardware_types"]),
         location=tuple(location) if location else None,

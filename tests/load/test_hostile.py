@@ -16,6 +16,8 @@ from clients.wire import Wire
 
 from bench.barrage import Barrage, dawdle
 
+pytestmark = pytest.mark.alone
+
 HEADERS_SECONDS, BODY_SECONDS, IDLE_SECONDS = 2, 3, 4
 LIMIT_KIB = 4096
 PER_PEER = 48

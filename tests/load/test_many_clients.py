@@ -16,6 +16,8 @@ import pytest
 from clients.simulated_server import SimulatedServer
 from clients.wire import Wire, code
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("SFA_LOAD_SECONDS", "10"))
 ALONE, TOGETHER, SHARED = 48, 16, 4
 """Clients with a slice of their own, clients who share, and the slices that these share."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from system.cluster import cluster
+from system.place import Place
 
 from backends.native.cleanup import clean, leftovers
 from backends.protocol import Form
@@ -26,6 +27,24 @@ def images() -> Path:
         for form in image.forms:
             folder.build(image.name, form)
     return IMAGES
+
+
+@pytest.fixture(scope="session")
+def place():
+    """Ports and a network for the backends of this process, one after the other."""
+    place = Place.take()
+    yield place
+    place.leave()
+
+
+@pytest.fixture
+def backend_in(images, place):
+    """Makes backends on state folders, each the next user of the same ports and network."""
+    from backends.native import create
+    from backends.protocol import Context
+
+    where = {"first_port": place.first_port, "control_network": place.control_network, "image_folder": str(images)}
+    return lambda state, **changes: create({**where, **changes}, Context(name="local", state=state))
 
 
 @pytest.fixture
@@ -79,8 +98,7 @@ def server(tmp_path_factory, images):
         running.add_user("alice")
         yield running
     finally:
-        running.stop()
-        clean(running.backend)
+        running.remove()
         left = leftovers(running.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backends.native.cleanup import leftovers
+from system.place import Place
+
+from backends.native.cleanup import clean, leftovers
 from sfi_tool.aggregate_commands import RSPEC_VERSION, Slice
 from sfi_tool.folder import Folder
 from sfi_tool.identity import Session
@@ -30,12 +32,13 @@ class RunningServer:
     def __init__(self, home: Path, images: Path, **settings: str) -> None:
         self.state = home / "state"
         self.am_port, self.registry_port = free_port(), free_port()
+        self._place = Place.take()
         values = {
             "server.am_port": str(self.am_port),
             "server.registry_port": str(self.registry_port),
             "backend.image_folder": f'"{images}"',
-            "backend.first_port": "25000",
-            "backend.control_network": '"100.67.0.0/23"',
+            "backend.first_port": str(self._place.first_port),
+            "backend.control_network": f'"{self._place.control_network}"',
             "log.format": '"json"',
             **settings,
         }
@@ -76,6 +79,12 @@ class RunningServer:
     def is_listening(self) -> bool:
         with socket.socket() as trial:
             return trial.connect_ex(("127.0.0.1", self.am_port)) == 0
+
+    def remove(self) -> None:
+        """End it and remove what it has made on this host, the slivers too."""
+        self.stop()
+        clean(self.backend)
+        self._place.leave()
 
     def kill(self) -> None:
         """As the kernel would: no goodbye."""

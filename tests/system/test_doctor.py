@@ -48,11 +48,13 @@ def test_a_disk_that_can_not_be_shared_is_told_with_the_step_that_failed(tmp_pat
     assert done.stderr.endswith("making a user namespace: not permitted\n")
 
 
+@pytest.mark.alone  # it gives up after a few seconds
 @pytest.mark.needs(guest.QEMU)
 def test_a_guest_is_really_run():
     assert guest.runs("tcg")
 
 
+@pytest.mark.alone  # it gives up after a few seconds
 @pytest.mark.needs(guest.QEMU)
 def test_a_guest_that_does_not_end_as_it_should_does_not_count(monkeypatch):
     monkeypatch.setattr(guest, "_SECTOR", b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa")  # jumps to itself for ever

@@ -7,7 +7,6 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 from system.conftest import run_over_ssh
-from system.test_native_backend import backend_in
 
 from backends.conformance import Quiet, until_settled
 from backends.native.names import Names
@@ -17,8 +16,8 @@ pytestmark = pytest.mark.needs("root", "lxc")
 
 
 @pytest.fixture
-def backend(native_state, images):
-    backend = backend_in(native_state, images)
+def backend(native_state, backend_in):
+    backend = backend_in(native_state)
     backend.start(Quiet())
     yield backend
     backend.stop()
@@ -115,16 +114,16 @@ def test_a_bound_machine_takes_nobodys_address(backend, machine, shell):
         assert "1 received" in shell(two, f"{PING} {own}")
 
 
-def test_a_new_node_manager_brings_the_rules_back(native_state, images, machine, shell):
+def test_a_new_node_manager_brings_the_rules_back(native_state, backend_in, machine, shell):
     spec = machine("one", ("l1", "10.1.0.1/24"), sender=Sender.OWN_ADDRESSES)
-    first = backend_in(native_state, images)
+    first = backend_in(native_state)
     first.start(Quiet())
     one = until_settled(first, spec)
     until_settled(first, machine("two", ("l1", "10.1.0.2/24")))
     first.stop()
     table = Names.of_folder(native_state).table
     subprocess.run(["nft", "delete", "table", "bridge", table], check=True)
-    second = backend_in(native_state, images)
+    second = backend_in(native_state)
     second.start(Quiet())
     try:
         shell(one, "sudo ip addr add 10.1.0.9/24 dev eth1")

@@ -286,24 +286,23 @@ def test_a_second_server_says_what_is_in_its_way(server, images, tmp_path):
     assert "is in use by another server" in same_folder
     other = RunningServer(tmp_path, images, **{"server.am_port": str(server.am_port)})
     assert f"can't listen on 127.0.0.1 port {server.am_port}" in other.sfa_am_fails("serve")
+    other.remove()
 
 
 # Crashes
 
 
-@pytest.fixture
-def own_server(tmp_path_factory, images):
-    """A server that a test may kill."""
+@pytest.fixture(scope="module")
+def mortal_server(images):
+    """A server that tests kill, one after the other."""
     import shutil
     import tempfile
     from pathlib import Path
 
-    from backends.native.cleanup import clean, leftovers
+    from backends.native.cleanup import leftovers
 
     home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
-    running = RunningServer(
-        home, images, **{"backend.first_port": "26000", "backend.control_network": '"100.68.0.0/23"'}
-    )
+    running = RunningServer(home, images)
     try:
         running.start()
         running.add_user("alice")
@@ -311,21 +310,29 @@ def own_server(tmp_path_factory, images):
     finally:
         if running.process is not None and running.process.poll() is None:
             running.kill()
-        clean(running.backend)
+        running.remove()
         left = leftovers(running.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []
 
 
+@pytest.fixture
+def own_server(mortal_server):
+    """It, running; what a test made there must be gone when it ends."""
+    if not mortal_server.is_listening():  # a test failed after it had killed it
+        mortal_server.start()
+    return mortal_server
+
+
 @pytest.mark.parametrize("after", [0.0, 0.03, 0.06, 0.1, 0.15, 0.25])
 def test_killed_during_provision_the_aggregate_finishes_what_it_had_promised(own_server, after):
-    s = own_server.add_slice("crash", "alice")
+    s = own_server.add_slice(name := f"making{1000 * after:.0f}", "alice")
     allocate(s, EXAMPLE)
     provision(s)
     time.sleep(after)
     own_server.kill()
     own_server.start()
-    s = type(s)(own_server.session("alice"), "crash")
+    s = type(s)(own_server.session("alice"), name)
     own_server.wait_for(lambda: ready(s))
     for node in read_manifest(s.describe()["geni_rspec"]).nodes:
         assert run_over_ssh(s.session.folder.key, node.logins[0], "hostname").stdout == f"{node.client_id}\n"
@@ -335,7 +342,7 @@ def test_killed_during_provision_the_aggregate_finishes_what_it_had_promised(own
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
 def test_killed_during_delete_the_aggregate_cleans_up(own_server, after):
-    s = own_server.add_slice("crash", "alice")
+    s = own_server.add_slice(f"deleting{1000 * after:.0f}", "alice")
     allocate(s, EXAMPLE)
     provision(s)
     own_server.wait_for(lambda: ready(s))

@@ -14,13 +14,12 @@ import pytest
 from system.conftest import run_over_ssh
 
 from backends.conformance import Conformance, Quiet, until_settled
-from backends.native import create
 from backends.native.cleanup import leftovers
 from backends.native.images.recipes import RECIPES
 from backends.native.names import Names
+from backends.native.runtime import Runtime
 from backends.protocol import (
     Account,
-    Context,
     Form,
     Machine,
     Port,
@@ -34,12 +33,6 @@ from backends.protocol import (
 
 pytestmark = pytest.mark.needs("root", "lxc")
 
-SETTINGS = {"first_port": 24000, "control_network": "100.66.0.0/24"}
-
-
-def backend_in(state: Path, images: Path, **changes):
-    return create({**SETTINGS, "image_folder": str(images), **changes}, Context(name="local", state=state))
-
 
 @pytest.fixture
 def host():
@@ -47,8 +40,8 @@ def host():
 
 
 @pytest.fixture
-def backend(native_state, images, host):
-    backend = backend_in(native_state, images)
+def backend(native_state, backend_in, host):
+    backend = backend_in(native_state)
     backend.start(host)
     yield backend
     backend.stop()
@@ -131,23 +124,23 @@ def test_machines_of_other_links_are_out_of_reach_by_every_way(backend, machine,
     assert shell(a, f"timeout 2 bash -c 'exec 3<>/dev/tcp/{control}/22'; echo $?") != "0\n"
 
 
-def test_a_machine_can_not_take_anothers_address_on_the_control_network(backend, machine, shell):
+def test_a_machine_can_not_take_anothers_address_on_the_control_network(backend, place, machine, shell):
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
     b = until_settled(backend, machine("two", "l2", "10.1.0.2"))
     stolen = shell(b, "ip -4 -o addr show eth0").split()[3]
-    shell(a, f"sudo ip addr add {stolen} dev eth0; sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} 100.66.0.1; true")
+    shell(a, f"sudo ip addr add {stolen} dev eth0; sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} {place.gateway}; true")
     assert shell(b, "hostname") == "two\n"
-    received = shell(a, f"sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} 100.66.0.1; true")
+    received = shell(a, f"sudo ping -c 1 -W 1 -I {stolen.split('/')[0]} {place.gateway}; true")
     assert "0 received" in received
 
 
-def test_services_of_the_host_are_out_of_reach(backend, machine, shell):
+def test_services_of_the_host_are_out_of_reach(backend, place, machine, shell):
     import socket
 
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
-    with socket.create_server(("100.66.0.1", 0)) as server:
+    with socket.create_server((place.gateway, 0)) as server:
         port = server.getsockname()[1]
-        assert shell(a, f"timeout 2 bash -c 'exec 3<>/dev/tcp/100.66.0.1/{port}'; echo $?") != "0\n"
+        assert shell(a, f"timeout 2 bash -c 'exec 3<>/dev/tcp/{place.gateway}/{port}'; echo $?") != "0\n"
 
 
 def test_memory_is_limited_as_the_type_says(backend, machine, shell):
@@ -157,8 +150,8 @@ def test_memory_is_limited_as_the_type_says(backend, machine, shell):
     assert shell(a, "echo alive") == "alive\n"
 
 
-def test_processes_are_limited(native_state, images, machine, shell, host):
-    backend = backend_in(native_state, images, processes=40)
+def test_processes_are_limited(native_state, backend_in, machine, shell, host):
+    backend = backend_in(native_state, processes=40)
     backend.start(host)
     try:
         a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
@@ -198,7 +191,7 @@ def test_whatever_the_mask_of_the_server_is(backend, machine, shell):
     assert shell(a, "hostname") == "one\n"
 
 
-def test_what_is_written_to_the_console_is_kept_within_bounds(backend, machine, shell):
+def test_what_is_written_to_the_console_is_kept_within_bounds(backend, native_state, machine, shell):
     a = until_settled(backend, machine("one", "l1", "10.1.0.1"))
     shell(a, "echo hello there | sudo tee /dev/console")
     deadline = time.monotonic() + 10
@@ -211,7 +204,7 @@ def test_what_is_written_to_the_console_is_kept_within_bounds(backend, machine, 
         assert time.monotonic() < deadline + 10
         time.sleep(0.05)
     assert len(backend.console(a.sliver)) <= 64 * 1024
-    logs = list(Path("/run/sfa-am").glob("*/*/console.log*"))
+    logs = list(Runtime(Names.of_folder(native_state)).folder.glob("*/console.log*"))
     assert sum(log.stat().st_size for log in logs) <= 256 * 1024
 
 
@@ -225,14 +218,14 @@ def test_a_machine_that_ends_by_itself_is_reported(backend, machine, shell, host
     assert until_settled(backend, machine("one", "l1", "10.1.0.1")).seen is Seen.RUNNING
 
 
-def test_a_new_node_manager_adopts_what_runs(native_state, images, machine, shell, host):
-    first = backend_in(native_state, images)
+def test_a_new_node_manager_adopts_what_runs(native_state, backend_in, machine, shell, host):
+    first = backend_in(native_state)
     first.start(host)
     spec = machine("one", "l1", "10.1.0.1")
     a = until_settled(first, spec)
     boot = shell(a, "stat -c %Y /proc/1")
     first.stop()
-    second = backend_in(native_state, images)
+    second = backend_in(native_state)
     second.start(host)
     try:
         assert list(second.observe()) == [a]
@@ -271,7 +264,7 @@ CHILD = """
     from backends.conformance import Quiet
     from backends.protocol import *
     state, images, what, steps = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-    backend = create({{"first_port": 24000, "control_network": "100.66.0.0/24", "image_folder": images}},
+    backend = create({{"first_port": {first_port}, "control_network": {network!r}, "image_folder": images}},
                      Context(name="local", state=state))
     backend.start(Quiet())
     spec = SliverSpec(sliver=SliverId("one"), slice=SliceId("s"), offer="node1", generation=steps, shape=Machine(
@@ -303,19 +296,21 @@ CHILD = """
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("what", ["converge", "remove"])
 def test_killed_at_any_step_a_new_node_manager_comes_to_the_right_end(
-    native_state, images, machine, shell, host, tmp_path, ssh_key, what
+    native_state, backend_in, images, place, machine, shell, host, tmp_path, ssh_key, what
 ):
     """Killed with SIGKILL at step after step of making (or removing) a machine, then taken up by another process."""
     script = tmp_path / "child.py"
     key = ssh_key.with_suffix(".pub").read_text().strip()
-    script.write_text(textwrap.dedent(CHILD.format(key=key)))
+    script.write_text(
+        textwrap.dedent(CHILD.format(key=key, first_port=place.first_port, network=place.control_network))
+    )
     killed = 0
     step = 1
     while True:
         child = subprocess.run(
             [sys.executable, script, native_state, images, what, str(step)], capture_output=True, text=True, check=False
         )
-        backend = backend_in(native_state, images)
+        backend = backend_in(native_state)
         backend.start(host)
         try:
             if what == "converge":

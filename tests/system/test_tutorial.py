@@ -18,7 +18,7 @@ SKIPPED = ("make ", "export PATH")
 """What setting up this very checkout has done already."""
 
 
-def test_the_first_slice(repo_root, images):
+def test_the_first_slice(repo_root, images, place):
     page = (repo_root / "docs" / "tutorial" / "first-slice.md").read_text()
     commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     commands = [command for command in commands if not command.startswith(SKIPPED)]
@@ -38,8 +38,8 @@ def test_the_first_slice(repo_root, images):
             else:
                 if " init " in command:  # the one thing that tests need otherwise: ports and an image that is built
                     command += f" --set server.am_port={free_port()} --set server.registry_port={free_port()}"
-                    command += f" --set 'backend.image_folder=\"{images}\"' --set backend.first_port=28000"
-                    command += " --set 'backend.control_network=\"100.71.0.0/24\"'"
+                    command += f" --set 'backend.image_folder=\"{images}\"' --set backend.first_port={place.first_port}"
+                    command += f" --set 'backend.control_network=\"{place.control_network}\"'"
                 done = subprocess.run(
                     command,
                     shell=True,

@@ -4,19 +4,15 @@ import subprocess
 import time
 from dataclasses import replace
 from ipaddress import ip_interface
-from pathlib import Path
 
 import pytest
 from system.conftest import run_over_ssh
 from system.hypervisor import hypervisor_running
 
 from backends.conformance import Conformance, Quiet, until_settled
-from backends.native import create
-from backends.protocol import Account, Context, Form, Machine, Port, Seen, SliceId, SliverId, SliverSpec
+from backends.protocol import Account, Form, Machine, Port, Seen, SliceId, SliverId, SliverSpec
 
 pytestmark = pytest.mark.needs("root", "lxc", "libvirtd", "qemu-img", "xorrisofs")
-
-SETTINGS = {"first_port": 26000, "control_network": "100.65.0.0/24", "virtual_machines": True}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,13 +21,9 @@ def hypervisor():
         yield
 
 
-def backend_in(state: Path, images: Path):
-    return create({**SETTINGS, "image_folder": str(images)}, Context(name="local", state=state))
-
-
 @pytest.fixture
-def backend(native_state, images):
-    backend = backend_in(native_state, images)
+def backend(native_state, backend_in):
+    backend = backend_in(native_state, virtual_machines=True)
     backend.start(Quiet())
     yield backend
     backend.stop()
@@ -85,12 +77,12 @@ def shell(ssh_key):
     return run
 
 
-def test_a_virtual_machine_and_a_container_share_a_link(backend, machine, shell):
+def test_a_virtual_machine_and_a_container_share_a_link(backend, place, machine, shell):
     virtual = until_settled(backend, machine(1, Form.VM))
     until_settled(backend, machine(2, Form.CONTAINER))
     assert shell(virtual, "hostname; id -un; sudo id -u").split() == ["vm1", "alice", "0"]
     assert "1 received" in shell(virtual, "ping -c 1 -W 5 10.2.0.2")
-    assert "100.65.0.1" in shell(virtual, "ip route get 192.0.2.1")
+    assert place.gateway in shell(virtual, "ip route get 192.0.2.1")
     size_kib = int(shell(virtual, "df --output=size / | tail -1"))
     assert 3072 * 1024 > size_kib > 2800 * 1024, "its file system has the size that was asked for"
 
@@ -104,13 +96,13 @@ def test_accounts_change_while_it_runs(backend, machine, shell):
         shell(first, "true")
 
 
-def test_it_outlives_its_node_manager_and_is_adopted(native_state, images, machine, shell):
-    before = backend_in(native_state, images)
+def test_it_outlives_its_node_manager_and_is_adopted(native_state, backend_in, machine, shell):
+    before = backend_in(native_state, virtual_machines=True)
     before.start(Quiet())
     first = until_settled(before, machine(1, Form.VM))
     boot = shell(first, "cat /proc/sys/kernel/random/boot_id; echo kept | sudo tee /root/file >/dev/null; sudo sync")
     before.stop()
-    after = backend_in(native_state, images)
+    after = backend_in(native_state, virtual_machines=True)
     after.start(Quiet())
     try:
         assert [(seen.sliver, seen.seen) for seen in after.observe()] == [("vm1", Seen.RUNNING)]
@@ -136,9 +128,9 @@ def test_what_it_says_at_its_boot_is_on_its_console(backend, machine):
     assert "Linux version" in backend.console(SliverId("vm1"))
 
 
-def test_a_machine_that_ends_by_itself_is_reported(native_state, images, machine, shell):
+def test_a_machine_that_ends_by_itself_is_reported(native_state, backend_in, machine, shell):
     host = Quiet()
-    backend = backend_in(native_state, images)
+    backend = backend_in(native_state, virtual_machines=True)
     backend.start(host)
     try:
         running = until_settled(backend, machine(1, Form.VM))

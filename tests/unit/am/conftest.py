@@ -1,15 +1,14 @@
 """An aggregate small enough to hold in hand: a store in a file, a simulated backend, no reactor, no network."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from xmlrpc.client import loads
 
 import pytest
 from conftest import NOW, Federation, Person
+from stores import empty_store
 from unit.am.small import KEY, REQUEST
 
 from backends.simulated import SimulatedBackend
@@ -178,21 +177,9 @@ class Aggregate:
         self.now += timedelta(**time)
 
 
-@cache
-def _empty_store() -> bytes:
-    """A database of the newest schema: making one takes longer than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store.in_folder(Path(folder))
-        store.migrate()
-        store.close()
-        return (Path(folder) / "store.sqlite").read_bytes()
-
-
 def aggregate_in(path: Path, plc: Federation, backend: SimulatedBackend | None = None, **settings) -> Aggregate:
     """An aggregate with its store in this folder. Close the store."""
-    if not (path / "store.sqlite").exists():
-        (path / "store.sqlite").write_bytes(_empty_store())
-    store = Store.in_folder(path)
+    store = empty_store(path)
     with store.transaction() as tx:
         root = RootRow(
             fingerprint=plc.root.fingerprint,

@@ -14,7 +14,7 @@ from sfa_am.store import Store
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, spare_keys):
     def command(*arguments, code=0):
         done = CliRunner().invoke(main, ["--state", str(tmp_path / "state"), *arguments])
         assert done.exit_code == code, done.output

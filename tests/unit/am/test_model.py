@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from conftest import NOW, Federation
+import pytest
+from conftest import IN_MEMORY, NOW, Federation
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,6 +22,8 @@ from unit.am.small import KEY, claims_add_up, request, used
 from backends.simulated import SimulatedBackend
 from credentials.keys import new_ec_key
 from sfa_am.store import schema
+
+WALKS = int(os.environ.get("SFA_WALKS", "160"))  # of some 40 steps each
 
 ROOM = 7
 CREDENTIALS_END = NOW + timedelta(days=90)
@@ -93,7 +96,7 @@ def link(name):
 class Walk(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        self.folder = Path(tempfile.mkdtemp(dir=IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None))
         self.am = aggregate_in(self.folder, FEDERATION, SimulatedBackend(capacity=ROOM))
         self.slices = {name: Slice() for name in SLICES}
         self.leaving = 0  # nodes that are gone for clients, and whose removal is not confirmed yet
@@ -429,8 +432,10 @@ class Walk(RuleBasedStateMachine):
 
 
 TestWalk = Walk.TestCase
+# A walk that ran out of pytest's usual time would look to Hypothesis like a failure that doesn't come back ("Flaky").
+TestWalk.pytestmark = [pytest.mark.timeout(300 + 5 * WALKS)]
 TestWalk.settings = settings(
-    max_examples=int(os.environ.get("SFA_WALKS", "240")),  # some 10,000 steps
+    max_examples=WALKS,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),

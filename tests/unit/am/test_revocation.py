@@ -7,6 +7,7 @@ from conftest import NOW, Federation
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from stores import empty_store
 
 from credentials import CRL, GID, URN, GIDRefused, Issuer, Root, Trust, self_signed_root
 from credentials.keys import new_ec_key, ssh_public_key
@@ -16,7 +17,7 @@ from sfa_am.authority.revocation_lists import RETRY_AFTER, RevocationLists
 from sfa_am.config import Registry as Settings
 from sfa_am.errors import BadArgs, Forbidden, NotFound, Refused
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store, events, registry, revocation, trust
+from sfa_am.store import events, registry, revocation, trust
 from sfa_am.store.trust import RootRow
 
 SECOND = timedelta(seconds=1)
@@ -30,8 +31,7 @@ class Home:
     def __init__(self, folder):
         self.plc = Federation("plc", keys=new_ec_key)
         self.peer = Federation("peer", keys=new_ec_key)
-        self.store = Store.in_folder(folder)
-        self.store.migrate()
+        self.store = empty_store(folder)
         authority = Authority(self.plc.issuer)
         self.gate = Gate(self.store)
         self.registry = Registry(self.store, self.gate, authority, Settings())

@@ -5,13 +5,14 @@ import tomllib
 import pytest
 from conftest import NOW
 from cryptography import x509
+from stores import empty_store
 
 from credentials import GID, URN, Root, Trust, Verifier
 from credentials.keys import new_ec_key, private_pem, read_private_key
 from sfa_am.authority import Authority, Registry, found
 from sfa_am.config import from_values
 from sfa_am.slices.gate import Gate
-from sfa_am.store import Store, registry, trust
+from sfa_am.store import registry, trust
 
 
 class Home:
@@ -19,8 +20,7 @@ class Home:
 
     def __init__(self, path):
         self.path = path
-        self.store = Store.in_folder(path)
-        self.store.migrate()
+        self.store = empty_store(path)
 
     def found(self, authority="plc", **server):
         config = from_values({"aggregate": {"authority": authority}, "server": server})
@@ -42,11 +42,7 @@ def hosts(gid):
 
 
 @pytest.fixture
-def home(tmp_path, plc, monkeypatch):
-    # Making RSA keys is what takes time here; these are as good as new ones.
-    spare = iter([plc.root_key, plc.alice.key, plc.bob.key])
-    monkeypatch.setattr("sfa_am.authority.founding.new_rsa_key", lambda: next(spare))
-    monkeypatch.setattr("sfa_am.authority.keys.new_rsa_key", lambda: next(spare))
+def home(tmp_path, spare_keys):
     made = Home(tmp_path)
     yield made
     made.store.close()

@@ -1,6 +1,7 @@
 """Authorities below ours: who may do what, where; and the holes of older registries, held shut."""
 
 import contextlib
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -32,6 +33,13 @@ class Tree:
             self.do("plc.pi", "update", Wanted(urn=authority, pis=pis))
             self.do("plc.pi", "register", Wanted(urn=URN(name, "slice", "s1"), members=(URN(name, "user", "user"),)))
             self.do("plc.pi", "register", Wanted(urn=URN(name, "node", "n1.example.org")))
+
+    def over(self, realm):
+        """The same tree in a copy of its registry."""
+        copied = copy(self)
+        copied.realm, copied.registry = realm, realm.registry
+        copied.keys, copied.gids = dict(self.keys), dict(self.gids)
+        return copied
 
     def enter(self, urn, *, by):
         key = new_ec_key()
@@ -65,9 +73,17 @@ class Tree:
         return True
 
 
+@pytest.fixture(scope="module")
+def built_tree(built_realm, tmp_path_factory):
+    """One that tests only copy."""
+    with built_realm.on_a_copy(tmp_path_factory.mktemp("tree")) as realm:
+        yield Tree(realm)
+
+
 @pytest.fixture
-def tree(realm):
-    return Tree(realm)
+def tree(tmp_path, built_tree):
+    with built_tree.realm.on_a_copy(tmp_path) as realm:
+        yield built_tree.over(realm)
 
 
 def somebody(authority, name="new"):
@@ -149,7 +165,7 @@ def test_each_of_those_who_may(tree, who):
         (URN("plc:lab", "user", "none"), set()),
         (URN("elsewhere", "authority", "sa"), set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, URN) else ",".join(sorted(value)) or "nobody",
 )
 def test_who_gets_a_credential(tree, target, entitled):
     got = set()

@@ -1,0 +1,47 @@
+"""What two backends on one host may not share: a span of published ports and a network. Each takes a place of its own,
+so that tests can run side by side, in other processes and other checkouts too."""
+
+import socket
+from dataclasses import dataclass
+
+_PLACES = 12
+_PORTS = 500
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that is held until this process ends, or until it is left."""
+
+    number: int
+    _claim: socket.socket
+
+    @classmethod
+    def take(cls) -> "Place":
+        """The first that is free. Its holder listens under its name, which the kernel gives to one process only."""
+        for number in range(_PLACES):
+            claim = socket.socket(socket.AF_UNIX)
+            try:
+                claim.bind(f"\0sfa-am-test-place-{number}")
+            except OSError:
+                claim.close()
+            else:
+                return cls(number, claim)
+        raise AssertionError(f"all {_PLACES} places are taken: do other tests run on this host?")
+
+    def leave(self) -> None:
+        """Let others have it."""
+        self._claim.close()
+
+    @property
+    def first_port(self) -> int:
+        return 26400 + self.number * _PORTS
+
+    @property
+    def control_network(self) -> str:
+        """With room for fewer slivers than there are ports."""
+        return f"100.{80 + self.number}.0.0/23"
+
+    @property
+    def gateway(self) -> str:
+        """The host's address there."""
+        return f"100.{80 + self.number}.0.1"
