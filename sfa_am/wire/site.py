@@ -87,7 +87,7 @@ class BoundedRequest(server.Request):
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
         )
-        channel.transport.loseConnection()
+        channel.loseConnection()
 
 
 class BoundedSite(server.Site):
