@@ -155,6 +155,7 @@ class Machines:
         wanted = digest(settings)
         if container.is_running():
             if record.started_with == wanted:
+                self._shape(record)  # it may have been cut short between its start and this
                 return record
             self._watch.end(record.spec.sliver)
             container.stop(gracefully=True)
