@@ -9,7 +9,7 @@ from pathlib import Path
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, tables_beginning
-from backends.native.node.container import Container
+from backends.native.node.container import Container, remove_cgroups
 from backends.native.node.disk import mounts_below, unmount
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
@@ -50,6 +50,7 @@ def shut_down(state: Path) -> None:
     runtime = Runtime(names)
     for entry in _entries(runtime.folder):
         Container(entry.name, runtime.folder).stop(gracefully=False)
+    remove_cgroups(f"lxc.*.{names.tag}-*")
     for path in reversed(mounts_below(runtime.folder)):
         unmount(path)
     for entry in _entries(runtime.folder):

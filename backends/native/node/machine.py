@@ -80,7 +80,9 @@ class Machines:
         """Make it not exist."""
         sliver = record.spec.sliver
         self._watch.end(sliver)
-        self._container(sliver).stop(gracefully=False)
+        container = self._container(sliver)
+        container.stop(gracefully=False)
+        container.forget()
         self._rules.remove(self.guest(record))
         for number in range(len(_machine(record).ports) + 1):
             bridge.remove(self._names.port(sliver, number))  # they go with the container; a crash may have left one
