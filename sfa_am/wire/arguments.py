@@ -178,4 +178,5 @@ def printable(written: str) -> str:
 
 def _kind(value: object) -> str:
     names = {dict: "a struct", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+    names |= {Binary: "base64", DateTime: "a time"}
+    return "nothing" if value is None else names.get(type(value), "something else")
