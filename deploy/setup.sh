@@ -13,7 +13,7 @@ mkdir -p "$cache"
 : >"$log"
 
 run_packages=(lxc lxc-dev gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
-dev_packages=(xmlsec1 openssl shellcheck qemu-system-x86 busybox-static nats-server)
+dev_packages=(xmlsec1 openssl shellcheck qemu-system-x86 busybox-static nats-server iperf3)
 
 case $what in
   run) lock=requirements.lock; packages=("${run_packages[@]}") ;;
