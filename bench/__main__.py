@@ -12,30 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from backends.native.images import DEBIAN_12, ImageFolder
-from backends.protocol import Form
-from bench import containers, documents, hostile, placing, rates, verification
+from bench import containers, documents, hostile, links, placing, rates, verification
 from bench.row import Row
-from bench.server import IMAGES, BenchServer
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def _through_the_server() -> list[Row]:
-    """Containers, which need root and a running server."""
-    if os.geteuid() != 0:
-        raise SystemExit("These benchmarks make containers, which needs root.")
-    ImageFolder(IMAGES).build(DEBIAN_12.name, Form.CONTAINER)
-    containers.bare_loop()  # once unmeasured: caches fill
-    rows = []
-    with BenchServer() as server:
-        containers.through_the_aggregate(server, at_once=2)
-        bare = containers.bare_loop()
-        for at_once in (1, 10):
-            through = containers.through_the_aggregate(server, at_once=at_once)
-            words = f"containers, {at_once} in a slice (Allocate to SSH greeting)"
-            rows.append(Row(words, through, "bare lxc loop, one after the other", bare, "per minute", aim=0.5))
-    return rows
 
 
 SECTIONS: Mapping[str, Callable[[], list[Row]]] = {
@@ -44,7 +24,8 @@ SECTIONS: Mapping[str, Callable[[], list[Row]]] = {
     "placement": placing.measure,
     "calls": rates.measure,
     "hostile": hostile.measure,
-    "server": _through_the_server,
+    "server": containers.measure,
+    "links": links.measure,
 }
 
 

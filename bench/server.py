@@ -29,6 +29,7 @@ class BenchServer:
         self.state = HOME / "state"
         self.am_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._slices: set[str] = set()
 
     def __enter__(self) -> "BenchServer":
         self._tidy()
@@ -39,6 +40,9 @@ class BenchServer:
             f'backend.image_folder="{IMAGES}"',
             "backend.first_port=27000",
             'backend.control_network="100.70.0.0/22"',
+            "backend.memory_mib=200000",  # more than there is: idle containers take some megabytes each
+            "backend.cpus=200",
+            "backend.disk_mib=2000000",
             "log.level=warning",
         )
         changes = [part for setting in settings for part in ("--set", setting)]
@@ -57,10 +61,11 @@ class BenchServer:
         self._tidy()
 
     def slice(self, name: str) -> Slice:
-        """A new slice of the operator's."""
-        subprocess.run(
-            [PROGRAMS / "sfi", "-d", self.state / "operator", "slice", "add", name], check=True, capture_output=True
-        )
+        """A slice of the operator's, made when it is not there."""
+        if name not in self._slices:
+            command = [PROGRAMS / "sfi", "-d", self.state / "operator", "slice", "add", name]
+            subprocess.run(command, check=True, capture_output=True)
+            self._slices.add(name)
         return Slice(self.session, name)
 
     def allocate(self, slice_: Slice, nodes: int) -> None:
@@ -85,8 +90,11 @@ class BenchServer:
 
     def wait_until_empty(self) -> None:
         """Until nothing is left of any slice."""
-        while leftovers(self.state / "backends" / "local", slivers_only=True):
-            time.sleep(0.02)
+        backend = self.state / "backends" / "local"
+        while any((backend / "slivers").iterdir()):  # what goes last; looking at the rest takes time from the server
+            time.sleep(_POLL)
+        while leftovers(backend, slivers_only=True):
+            time.sleep(_POLL)
 
     def _sfa_am(self, *arguments: str) -> str:
         command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]

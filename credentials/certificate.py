@@ -6,6 +6,7 @@ extensions). Here they are read; whether to believe one is decided in `trust`.
 
 import base64
 import binascii
+import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterable
@@ -40,6 +41,8 @@ _UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 """What the library raises, early or late, for certificates that it can't make sense of."""
+
+_ITS_TYPES = re.compile(r":? *\b\w+Error ?[{(].*", re.DOTALL)
 
 _HARMLESS = (
     x509.SubjectKeyIdentifier,
@@ -153,6 +156,11 @@ class Certificate:
         return _in_words(lambda: self.library.issuer)
 
 
+def words_of(e: Exception) -> str:
+    """What the library says is wrong, without the names of its own types behind it."""
+    return _ITS_TYPES.sub("", ascii(str(e))[1:-1])[:200]
+
+
 def forget() -> None:
     """Read every certificate anew from here on. Nothing but time depends on it."""
     _small.cache_clear()
@@ -174,7 +182,7 @@ def _read(der: bytes, *, is_remembered: bool) -> Certificate:
     try:
         return Certificate(x509.load_der_x509_certificate(der), der, is_remembered=is_remembered)
     except _UNREADABLE as e:
-        raise BadGID(f"a certificate can't be read: {ascii(str(e))[1:-1]:.200}") from e
+        raise BadGID(f"a certificate can't be read: {words_of(e)}") from e
 
 
 def _key(certificate: x509.Certificate) -> tuple[CertificatePublicKeyTypes | None, str]:
@@ -182,7 +190,7 @@ def _key(certificate: x509.Certificate) -> tuple[CertificatePublicKeyTypes | Non
     try:
         key = certificate.public_key()
     except _UNREADABLE as e:
-        return None, f"can't be used: {ascii(str(e))[1:-1]:.200}"
+        return None, f"can't be used: {words_of(e)}"
     if isinstance(key, rsa.RSAPublicKey) and key.key_size > MOST_RSA_BITS:
         return None, f"has {key.key_size} bits, not {MOST_RSA_BITS} or less"
     return key, ""

@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from credentials.certificate import words_of
 from credentials.errors import BadCRL, BadGID
 from credentials.gid import GID
 
@@ -30,7 +31,7 @@ class CRL:
             critical = [one.oid.dotted_string for one in crl._list.extensions if _matters(one)]
             len(crl._list)  # reads all of it
         except _UNREADABLE as e:
-            raise BadCRL(f"a revocation list can't be read: {ascii(str(e))[1:-1]:.200}") from e
+            raise BadCRL(f"a revocation list can't be read: {words_of(e)}") from e
         if critical:
             raise BadCRL(
                 f"a revocation list with the extension {critical[0]} covers a part only; a whole one is expected"

@@ -14,7 +14,7 @@ mkdir -p "$cache"
 
 run_packages=(lxc lxc-dev libvirt-dev pkg-config gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
 dev_packages=(
-  xmlsec1 openssl shellcheck busybox-static nats-server
+  xmlsec1 openssl shellcheck busybox-static nats-server iperf3
   libvirt-daemon libvirt-daemon-system qemu-system-x86 qemu-utils xorriso # virtual machines
 )
 

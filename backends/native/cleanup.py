@@ -10,7 +10,7 @@ from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, tables_beginning
 from backends.native.node import domain
-from backends.native.node.container import Container
+from backends.native.node.container import Container, remove_cgroups
 from backends.native.node.disk import mounts_below, unmount
 from backends.native.node.domain import Domain, Hypervisor
 from backends.native.runtime import Runtime
@@ -55,6 +55,7 @@ def shut_down(state: Path) -> None:
         Container(entry.name, runtime.folder).stop(gracefully=False)
     for name in domain.names_beginning(names.container_prefix):
         Domain(name, Hypervisor()).stop(gracefully=False)
+    remove_cgroups(f"lxc.*.{names.tag}-*")
     for path in reversed(mounts_below(runtime.folder)):
         unmount(path)
     for entry in _entries(runtime.folder):

@@ -81,7 +81,8 @@ def credentials(value: object) -> tuple[str, ...]:
 
 def _type_of(one: Mapping[str, object]) -> tuple[str, str]:
     """Type and version named beside a credential; the version comes as text or as a number, whole or not."""
-    return str(one.get("geni_type")).strip().lower(), str(one.get("geni_version")).strip().removesuffix(".0")
+    kind, version = _plain(one.get("geni_type")), _plain(one.get("geni_version"))
+    return kind.strip().lower(), version.strip().removesuffix(".0")
 
 
 def speaking_for(given: Mapping[str, Any], name: str = "geni_speaking_for") -> URN | None:
@@ -214,7 +215,7 @@ def rspec_version(given: Mapping[str, Any]) -> None:
     if isinstance(value, str) and len(value.split()) == 2:  # some tools write "GENI 3"
         kind, version = value.split()
     elif isinstance(value, dict) and {"type", "version"} <= value.keys():
-        kind, version = str(value["type"]), str(value["version"])
+        kind, version = _plain(value["type"]), _plain(value["version"])
     else:
         raise BadArgs("option geni_rspec_version is needed: a struct with type and version, for example GENI and 3")
     if (kind.strip().lower(), version.strip()) != ("geni", "3"):
@@ -226,6 +227,16 @@ def printable(written: str) -> str:
     return "".join(c if c.isprintable() or c in "\t\n" else "?" for c in written.replace("\r\n", "\n"))
 
 
+def shown(value: object) -> str:
+    """A value of any type as a sentence quotes it; what is neither text nor a number is named by its kind."""
+    return f"{value!a:.60}" if isinstance(value, str) else _plain(value)
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) else _kind(value)
+
+
 def _kind(value: object) -> str:
     names = {dict: "a struct", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+    names |= {Binary: "base64", DateTime: "a time"}
+    return "nothing" if value is None else names.get(type(value), "something else")

@@ -43,6 +43,11 @@ class BoundedChannel(HTTPChannel):
         if self.length != 0:
             self.setTimeout(self.site.body_seconds)
 
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802 - Twisted's name
+        """Called before an answer. What program answers, and of which version, is nobody's business."""
+        headers.removeHeader(b"server")
+        super().writeHeaders(version, code, reason, headers)
+
     def requestDone(self, request: Any) -> None:  # noqa: N802 - Twisted's name
         """Called when an answer is written; what the client sent meanwhile is read next."""
         self._is_between_requests = True
@@ -87,7 +92,7 @@ class BoundedRequest(server.Request):
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
         )
-        channel.transport.loseConnection()
+        channel.loseConnection()
 
 
 class BoundedSite(server.Site):

@@ -173,8 +173,10 @@ def _read(body: bytes) -> tuple[Any, tuple[object, ...]]:
         return reader, reader.close()
     except (Malformed, Fault):
         raise
+    except expat.ExpatError as e:
+        raise Malformed(str(e)) from e
     except Exception as e:  # the standard library's unmarshaller raises whatever its conversions do
-        raise Malformed(f"{(str(e) or type(e).__name__):.200}") from e
+        raise Malformed("a value is not what its element says, or elements do not belong where they are") from e
 
 
 def _refuse_doctype(*_: object) -> None:

@@ -235,6 +235,14 @@ def test_what_http_has_a_word_for_is_said_in_http(barrage, octets, status):
     assert barrage.over_tls(octets).split(b" ")[1] == status
 
 
+@pytest.mark.parametrize("seed", [1, 2], ids=["its length said", "in chunks"])
+def test_a_body_that_is_too_large_is_refused_at_once(barrage, seed):
+    began = time.monotonic()
+    answer = barrage.oversize(random.Random(seed))  # noqa: S311 - repeatable is what matters
+    assert answer.split(b" ")[1] == b"413"
+    assert time.monotonic() - began < LEEWAY
+
+
 def test_a_body_is_never_read_as_a_form(barrage):
     body = xmlrpc.client.dumps((), "GetVersion").encode()
     for kind in ("multipart/form-data; boundary=x", "multipart/form-data", "application/x-www-form-urlencoded", ";"):

@@ -22,8 +22,8 @@ from backends.native.cleanup import clean, leftovers, shut_down
 from backends.native.names import Names
 from backends.native.runtime import Runtime
 
-_HUB = IPv4Address("10.199.0.1")
-_BUS = f"nats://{_HUB}:4222"
+HUB = IPv4Address("10.199.0.1")
+_BUS = f"nats://{HUB}:4222"
 
 
 @contextmanager
@@ -101,12 +101,12 @@ class Wire:
             hub.link("set", index=1, state="up")
             hub.link("add", ifname="wire", kind="bridge")
             self._bridge = hub.link_lookup(ifname="wire")[0]
-            hub.addr("add", index=self._bridge, address=str(_HUB), prefixlen=24)
+            hub.addr("add", index=self._bridge, address=str(HUB), prefixlen=24)
             hub.link("set", index=self._bridge, state="up")
 
     def plug(self, number: int) -> tuple[str, IPv4Address]:
         """A new host's namespace and address."""
-        name, address = f"{self.tag}n{number}", _HUB + 10 + number
+        name, address = f"{self.tag}n{number}", HUB + 10 + number
         self._make(name)
         with IPRoute() as here, NetNS(name) as there, NetNS(self.hub) as hub:
             outer, inner = f"{self.tag}o{number}", f"{self.tag}i{number}"
@@ -236,7 +236,7 @@ class Cluster:
             images,
             **{
                 "server.listen": '"0.0.0.0"',
-                "server.public_host": f'"{_HUB}"',
+                "server.public_host": f'"{HUB}"',
                 "backend.bus": f'"{_BUS}"',
             },
         )

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from system.cluster import cluster
 from system.place import Place
+from system.server import RunningServer
 
 from backends.native.cleanup import clean, leftovers
 from backends.protocol import Form
@@ -86,13 +88,11 @@ def run_over_ssh(key: Path, login, command: str, *, timeout: float = 20) -> subp
     )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, images):
-    """One server for a module's tests, with the user alice."""
-    from system.server import RunningServer
-
+@contextmanager
+def serving(make):
+    """A server with the user alice, as `make` makes it in a folder; of what it makes itself nothing is left."""
     home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
-    running = RunningServer(home, images)
+    running = make(home)
     try:
         running.start()
         running.add_user("alice")
@@ -102,6 +102,13 @@ def server(tmp_path_factory, images):
         left = leftovers(running.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []
+
+
+@pytest.fixture(scope="module")
+def server(images):
+    """One server for a module's tests, with the user alice."""
+    with serving(lambda home: RunningServer(home, images)) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,13 @@ def free_port() -> int:
 
 
 class RunningServer:
-    """`sfa-am serve` on a state folder of its own."""
+    """`sfa-am serve` on a state folder of its own.
 
-    def __init__(self, home: Path, images: Path, **settings: str) -> None:
+    run_by: a command before all of its commands, which sees to their surroundings
+    """
+
+    def __init__(self, home: Path, images: Path, *, run_by: Sequence[str | Path] = (), **settings: str) -> None:
+        self._run_by = run_by
         self.state = home / "state"
         self.am_port, self.registry_port = free_port(), free_port()
         self._place = Place.take()
@@ -52,7 +57,7 @@ class RunningServer:
         return self.state / "backends" / "local"
 
     def sfa_am(self, *arguments: str) -> str:
-        command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
+        command = [*self._run_by, PROGRAMS / "sfa-am", "--state", self.state, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -64,17 +69,18 @@ class RunningServer:
         return done.stdout
 
     def sfa_am_fails(self, *arguments: str) -> str:
-        command = [PROGRAMS / "sfa-am", "--state", self.state, *arguments]
+        command = [*self._run_by, PROGRAMS / "sfa-am", "--state", self.state, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr
 
-    def start(self) -> None:
+    def start(self, *, until: str = "backend started") -> None:
+        """Run it, until it listens and has logged that."""
         with self.log.open("ab") as log:
-            command = [PROGRAMS / "sfa-am", "--state", self.state, "serve"]
+            command = [*self._run_by, PROGRAMS / "sfa-am", "--state", self.state, "serve"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self.wait_for(lambda: '"backend started"' in self.log.read_text() and self.is_listening())
+        self.wait_for(lambda: f'"{until}' in self.log.read_text() and self.is_listening())
 
     def is_listening(self) -> bool:
         with socket.socket() as trial:

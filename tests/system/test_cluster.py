@@ -4,7 +4,8 @@ import json
 from itertools import combinations
 
 import pytest
-from system.cluster import Cluster, request, running_on
+from system.cluster import HUB, Cluster, request, running_on
+from system.listening import ACTIONS, LOOPBACK, Listener, Talk, names_of_host
 from system.machines import pings, shell
 from system.server import allocate, provision, states
 
@@ -104,6 +105,26 @@ def test_a_host_that_is_cut_off_is_left_in_peace_and_told_everything_when_it_is_
     hosts.server.wait_for(lambda: not any("m2" in line for line in node.left()) and node.left() == [])
     third.call("Delete", {})
     made("cut2", request({"red": (1, 2)}))
+
+
+def test_a_host_that_is_away_is_named_in_no_answer(hosts, made):
+    pair = made("quiet", request({"red": (1, 2)}))
+    node = hosts.nodes[2]  # m2's
+    published = [*LOOPBACK, str(HUB)]
+    secrets = names_of_host(hosts.server.backend, str(node.state), f"{node.address}:", published=published)
+    talk = Talk(Listener(hosts.server.session("alice"), secrets), hosts.server, pair)
+    hosts.wire.cut(node.number, off=True)
+    try:
+        talk.v3("PerformOperationalAction", "geni_restart", {})  # nobody has noticed yet
+        talk.try_everything(actions=ACTIONS)
+        hosts.wait_for_nodes(2)
+        talk.try_everything(actions=ACTIONS)
+        talk.v3("Update", request({"red": (1, 2, 5)}), {})
+        talk.v3("Delete", {})
+        talk.look()
+    finally:
+        hosts.wire.cut(node.number, off=False)
+    hosts.wait_for_nodes(3)
 
 
 def test_the_bus_may_die(hosts, made):

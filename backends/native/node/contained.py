@@ -57,7 +57,8 @@ class ContainedBody:
         self._disk.mount(self._images.rootfs(edition))
 
     def delete_disk(self) -> None:
-        """Unmount it and delete the changes."""
+        """Unmount it and delete the changes; nothing is left of starts that failed, either."""
+        self._container.forget()
         self._disk.wipe()
 
     def start(self, settings: str) -> None:

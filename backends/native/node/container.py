@@ -4,6 +4,7 @@ Containers are unprivileged: root inside is a number outside that owns nothing. 
 from this process: what stays behind to watch a container would otherwise be a copy of us, with all we hold in memory.
 """
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -21,6 +22,7 @@ _STOP_TIMEOUT = 60
 _GRACE = 10
 """Seconds a machine gets to shut down by itself."""
 
+_CGROUPS = Path("/sys/fs/cgroup")
 _SECCOMP = Path("/usr/share/lxc/config/common.seccomp")
 
 
@@ -58,6 +60,7 @@ class Container:
         except BackendError as e:
             if log.exists():
                 e.add_note(log.read_text(errors="replace")[-2000:])
+            remove_cgroups(f"lxc.*.{self._name}*")
             raise
 
     def stop(self, *, gracefully: bool) -> None:
@@ -65,6 +68,11 @@ class Container:
         if self.is_running():
             how = [f"--timeout={_GRACE}"] if gracefully else ["--kill"]
             self._run("lxc-stop", *how, timeout=_STOP_TIMEOUT)
+
+    def forget(self) -> None:
+        """Remove what a start that was cut short has left; it must be stopped."""
+        for kind in ("monitor", "payload"):
+            remove_cgroups(f"lxc.{kind}.{self._name}")
 
     def run(self, script: str) -> None:
         """Run a shell script in it, as its root. Raises BackendError."""
@@ -126,6 +134,14 @@ def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug]
     return "\n".join(lines) + "\n"
 
 
+def remove_cgroups(pattern: str) -> None:
+    """Remove the control groups of such a name in which nothing runs: LXC leaves those of failed starts."""
+    for place in (_CGROUPS, *_CGROUPS.iterdir()):
+        for group in place.glob(pattern) if place.is_dir() else ():
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+
 def _limits(machine: Machine, processes: int) -> list[str]:
     """Memory, CPU and process limits, in the words of the cgroup version this host has."""
     octets = machine.memory_mib * 1024 * 1024
@@ -148,4 +164,4 @@ def _limits(machine: Machine, processes: int) -> list[str]:
 
 @cache
 def _is_unified() -> bool:
-    return Path("/sys/fs/cgroup/cgroup.controllers").is_file()
+    return (_CGROUPS / "cgroup.controllers").is_file()

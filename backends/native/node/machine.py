@@ -160,6 +160,7 @@ class Machines:
             if edition and record.started_with == _digest(body.settings(machine, edition, plugs)):
                 if record.made != record.spec.generation:
                     self._rules.begin_to_put(self.guest(record))()
+                self._shape(record)  # it may have been cut short between its start and this
                 return record
             self._watch.end(record.spec.sliver)
             body.stop(gracefully=True)

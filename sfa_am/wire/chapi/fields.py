@@ -166,7 +166,7 @@ def boolean(value: object, what: str) -> bool:
         return value
     written = str(value).strip().lower() if isinstance(value, str | int) else ""
     if written not in (*_TRUE, *_FALSE):
-        raise BadArgs(f"{what} must be a boolean, not {value!a:.40}")
+        raise BadArgs(f"{what} must be a boolean, not {arguments.shown(value)}")
     return written in _TRUE
 
 

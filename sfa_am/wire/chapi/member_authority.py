@@ -269,7 +269,7 @@ def _kind(value: object) -> str:
     kinds = [one.kind for one in OF_MEMBER_AUTHORITY]
     kind = arguments.text(value, "type").upper()
     if kind not in kinds:
-        raise BadArgs(f"type {kind!a:.40} is not kept here; {' and '.join(kinds)} are")
+        raise BadArgs(f"type {arguments.shown(kind)} is not kept here; {' and '.join(kinds)} are")
     return kind
 
 

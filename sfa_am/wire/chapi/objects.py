@@ -242,7 +242,7 @@ def _with_role(kind: str, one: object, what: str) -> tuple[URN, Role]:
         raise BadArgs(f"{what} must be a struct with {' and '.join(named)}")
     role = arguments.text(one[named[1]], f"{what}.{named[1]}").strip().upper()
     if role not in ROLES:
-        raise BadArgs(f"{what}: role {role!a:.40} is not known; known are {', '.join(ROLES)}")
+        raise BadArgs(f"{what}: role {arguments.shown(role)} is not known; known are {', '.join(ROLES)}")
     return urn(one[named[0]], f"{what}.{named[0]}"), ROLES[role]
 
 

@@ -54,7 +54,7 @@ class ServiceRegistryDoor(FederationDoor):
         def call() -> object:
             kind, *rest = take("lookup", sent, "type")
             if arguments.text(kind, "type").upper() != SERVICE.kind:
-                raise BadArgs(f"type {kind!a:.40} is not kept here; {SERVICE.kind} is")
+                raise BadArgs(f"type {arguments.shown(kind)} is not kept here; {SERVICE.kind} is")
             return self._lookup(None, rest)
 
         return await self.answer("lookup", caller, call)

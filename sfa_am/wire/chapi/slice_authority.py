@@ -202,7 +202,7 @@ class SliceAuthorityDoor(FederationDoor):
     def _of(self, kind: object) -> Objects:
         named = arguments.text(kind, "type").upper()
         if named not in self._objects:
-            raise BadArgs(f"type {named!a:.40} is not kept here; {', '.join(self._objects)} are")
+            raise BadArgs(f"type {arguments.shown(named)} is not kept here; {', '.join(self._objects)} are")
         return self._objects[named]
 
 

@@ -8,15 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.underneath import underneath
 from credentials import URN
 from sfa_am.errors import AMError, BadArgs, BadVersion
 from sfa_am.wire import arguments
+from sfa_am.wire.chapi.fields import boolean
 
 wire_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize("odd", [Binary(b"\xff"), DateTime("20300101T00:00:00"), None, [], {}])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda odd: arguments.credentials([{"geni_type": odd, "geni_version": odd}]),
+        lambda odd: arguments.credentials([{"geni_type": [odd], "geni_version": {"x": odd}}]),
+        lambda odd: arguments.rspec_version({"geni_rspec_version": {"type": odd, "version": [odd]}}),
+        lambda odd: arguments.flag({"x": [odd]}, "x"),
+        lambda odd: arguments.texts([[odd]], "urns"),
+        lambda odd: boolean([odd], "SLICE_EXPIRED"),
+    ],
+)
+def test_a_value_of_an_odd_type_is_refused_in_words(read, odd):
+    with pytest.raises(AMError) as refusal:
+        read(odd)
+    assert underneath(str(refusal.value)) == []
 
 
 @given(wire_values)
