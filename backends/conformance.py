@@ -147,7 +147,8 @@ class Conformance:
         until_settled(backend, self.machine())
         written = backend.console(self.machine().sliver)
         assert isinstance(written, str)
-        assert not any(word in written.lower() for word in WORDS)
+        # A kernel of its own names the hardware that it finds, and whoever logs in can ask it.
+        assert self.form is Form.VM or not any(word in written.lower() for word in WORDS)
 
     def test_a_machine_is_stopped_and_started(self, backend: Backend) -> None:
         """`running` is a level, not an event."""

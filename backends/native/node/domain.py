@@ -79,6 +79,7 @@ class Domain:
     def start(self, description: str) -> None:
         """Start it by its XML. Raises BackendError, Unavailable."""
         try:
+            self._wait_until_forgotten()
             self._hypervisor.connection().createXML(description, 0)
         except libvirt.libvirtError as e:
             raise _failed(BackendError("the machine could not be started"), e) from e
@@ -135,6 +136,18 @@ class Domain:
                 return True
             time.sleep(_PAUSE)
         return False
+
+    def _wait_until_forgotten(self) -> None:
+        """The daemon still knows a machine for a moment after its process has ended."""
+        deadline = time.monotonic() + _GRACE
+        while time.monotonic() < deadline and self.first_process() <= 0:
+            try:
+                self._hypervisor.connection().lookupByName(self._name)
+            except libvirt.libvirtError as e:
+                if e.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return
+                raise
+            time.sleep(_PAUSE)
 
     def _agent(self, domain: "libvirt.virDomain", command: str, arguments: dict[str, object]) -> dict[str, Any]:
         said = libvirt_qemu.qemuAgentCommand(
