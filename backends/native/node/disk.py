@@ -121,11 +121,13 @@ class Layer:
 def mounts_below(folder: Path) -> list[Path]:
     """Where something is mounted in a folder or deeper; twice what is mounted twice.
 
-    From the kernel's own list: comparing devices, as `os.path.ismount` does, misses bind mounts.
+    From the kernel's own list: comparing devices, as `os.path.ismount` does, misses bind mounts. Paths are compared as
+    text, since there are some for each machine on the host.
     """
+    below = f"{folder}/"
     points = (line.split(" ", 5)[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    paths = (Path(point.encode().decode("unicode_escape")) for point in points)
-    return [path for path in paths if path.is_relative_to(folder)]
+    plain = (point.encode().decode("unicode_escape") if "\\" in point else point for point in points)
+    return [Path(point) for point in plain if f"{point}/".startswith(below)]
 
 
 def _mount_overlay(target: Path, options: str) -> None:

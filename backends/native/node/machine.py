@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 
 from backends.native.images import ImageFolder
 from backends.native.journal import Journal, Record
@@ -66,9 +67,10 @@ class Machines:
             record = self._journal.note(record, made=spec.generation)
             return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.STOPPED)
         record = self._run(record, body)
-        self._watch.begin(spec.sliver, body.first_process())
+        first_process = body.first_process()
+        self._watch.begin(spec.sliver, first_process)
         record = self._apply_accounts(record, body)
-        if not self._answers(record, body):
+        if not self._answers(record, first_process):
             if body.first_process() <= 0:
                 raise BackendError("the machine ended while it was starting")
             return Observation(sliver=spec.sliver, generation=record.made, seen=Seen.MAKING)
@@ -90,7 +92,10 @@ class Machines:
     def observe(self, record: Record) -> Observation:
         """What it is now."""
         sliver = record.spec.sliver
-        first_process = self._body(record).first_process()
+        # Of a watched one it is known: asking all machines of a host, some milliseconds each, would hold up all else.
+        first_process = self._watch.process(sliver)
+        if not _is_there(first_process):
+            first_process = self._body(record).first_process()
         if first_process > 0:
             self._watch.begin(sliver, first_process)
             if record.made:
@@ -197,13 +202,13 @@ class Machines:
             return record
         return self._journal.note(record, accounts_applied=wanted)
 
-    def _answers(self, record: Record, body: Body) -> bool:
-        """Whether it answers as SSH within a moment."""
+    def _answers(self, record: Record, first_process: int) -> bool:
+        """Whether it answers as SSH within a moment, for as long as its first process is there."""
         deadline = time.monotonic() + _LONGEST_WAIT
         while time.monotonic() < deadline:
             if _is_ssh(self._address(record)):
                 return True
-            if body.first_process() <= 0:
+            if not _is_there(first_process):
                 return False
             time.sleep(_PAUSE)
         return False
@@ -281,6 +286,11 @@ def _digest(settings: str) -> str:
 
 def _control_mac(address: IPv4Address) -> str:
     return ":".join(f"{octet:02x}" for octet in (0x02, 0x00, *address.packed))
+
+
+def _is_there(process: int) -> bool:
+    """Whether there is such a process. Asking the container's own library each time would hold up all other threads."""
+    return process > 0 and Path(f"/proc/{process}").exists()
 
 
 def _is_ssh(address: IPv4Address) -> bool:

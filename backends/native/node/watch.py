@@ -38,6 +38,11 @@ class Watch:
             self._by_descriptor[descriptor] = sliver
             self._poll.register(descriptor, select.EPOLLIN)
 
+    def process(self, sliver: SliverId) -> int:
+        """The first process of a machine that is watched; 0 of one that is not."""
+        with self._lock:
+            return self._descriptor_of.get(sliver, (0, 0))[0]
+
     def end(self, sliver: SliverId) -> None:
         """Watch it no more."""
         with self._lock:
