@@ -235,18 +235,19 @@ def test_a_new_node_manager_adopts_what_runs(native_state, backend_in, machine, 
         second.stop()
 
 
-def test_a_link_has_the_capacity_asked_for(backend, native_state, machine):
-    backend.converge(
-        SliverSpec(
-            sliver=SliverId("l1"),
-            slice=SliceId("s"),
-            offer="node1",
-            generation=1,
-            shape=Segment(capacity_kbps=2000),
-        )
+@pytest.mark.parametrize("at", [0, 1, 2], ids=["first", "between", "last"])
+def test_a_link_has_the_capacity_asked_for_whenever_it_is_told(backend, native_state, machine, at):
+    link = SliverSpec(
+        sliver=SliverId("l1"),
+        slice=SliceId("s"),
+        offer="node1",
+        generation=1,
+        shape=Segment(capacity_kbps=2000),
     )
-    for number, name in enumerate(("one", "two"), start=1):
-        until_settled(backend, machine(name, "l1", f"10.1.0.{number}"))
+    specs = [machine(name, "l1", f"10.1.0.{number}") for number, name in enumerate(("one", "two"), start=1)]
+    specs.insert(at, link)
+    for spec in specs:
+        until_settled(backend, spec)
     ports = [entry.name for entry in Path("/sys/class/net").glob(f"{Names.of_folder(native_state).tag}l*")]
     assert len(ports) == 2
     for port in ports:

@@ -23,7 +23,7 @@ from backends.native.node.body import Body, Plug
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
-from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen
+from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen, SliverId
 
 _SSH_PORT = 22
 _LONGEST_WAIT = 3.0
@@ -88,6 +88,13 @@ class Machines:
             bridge.remove(self._names.port(sliver, number))  # they go with the machine; a crash may have left one
         body.delete_disk()
         self._runtime.close(self._names.container(sliver))
+
+    def shape(self, link: SliverId) -> None:
+        """Let the machines that are on a link already have no more than its capacity: which of them is told first is
+        left to chance."""
+        for record in self._journal.everything().values():
+            if isinstance(record.spec.shape, Machine):
+                self._shape(record, link)
 
     def observe(self, record: Record) -> Observation:
         """What it is now."""
@@ -213,12 +220,14 @@ class Machines:
             time.sleep(_PAUSE)
         return False
 
-    def _shape(self, record: Record) -> None:
-        """Let each port have no more than its link's capacity."""
+    def _shape(self, record: Record, link: SliverId | None = None) -> None:
+        """Let each port, or those on one link, have no more than its link's capacity."""
         for number, port in enumerate(_machine(record).ports, start=1):
             segment = self._links.segment(port.link)
-            if segment is not None and segment.capacity_kbps:
-                bridge.limit([self._names.port(record.spec.sliver, number)], segment.capacity_kbps)
+            if link in (None, port.link) and segment is not None and segment.capacity_kbps:
+                outside = self._names.port(record.spec.sliver, number)
+                if bridge.exists(outside):
+                    bridge.limit([outside], segment.capacity_kbps)
 
     # What follows from a record
 
@@ -290,7 +299,10 @@ def _control_mac(address: IPv4Address) -> str:
 
 def _is_there(process: int) -> bool:
     """Whether there is such a process. Asking the container's own library each time would hold up all other threads."""
-    return process > 0 and Path(f"/proc/{process}").exists()
+    try:
+        return process > 0 and Path(f"/proc/{process}/cmdline").read_bytes() != b""  # empty once it has ended
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _is_ssh(address: IPv4Address) -> bool:

@@ -165,6 +165,8 @@ class NodeManager:
     def wire(self, wiring: Wiring) -> None:
         """Have a link lead where it should."""
         self._links.wire(wiring)
+        if self._machines is not None:
+            self._machines.shape(wiring.link)
 
     def unwire(self, link: SliverId) -> None:
         """Forget a link, unless something here needs it."""
@@ -186,6 +188,7 @@ class NodeManager:
                 record = self._journal.note(record, spec=spec)
             if isinstance(spec.shape, Segment):
                 self._links.ensure(spec.sliver)
+                self._running_machines().shape(spec.sliver)
                 record = self._journal.note(record, made=spec.generation)
                 return self._observed(record)
             return self._running_machines().converge(record)
