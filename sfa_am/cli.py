@@ -8,6 +8,7 @@ import click
 from sfa_am.commands.bus import bus
 from sfa_am.commands.credential import credential
 from sfa_am.commands.federation import federate
+from sfa_am.commands.images import image
 from sfa_am.commands.installation import init, serve
 from sfa_am.commands.nodes import node
 from sfa_am.commands.own_authority import authority
@@ -47,7 +48,11 @@ def main(context: click.Context, state: Path) -> None:
     context.obj = state
 
 
-for command in (init, serve, status, bus, node, user, authority, service, trust_group, federate, credential, doctor):
+_COMMANDS = (
+    *(init, serve, status, doctor, bus, node, image),
+    *(user, authority, service, trust_group, federate, credential),
+)
+for command in _COMMANDS:
     main.add_command(command)
 
 

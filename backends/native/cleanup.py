@@ -6,6 +6,7 @@ Everything we make carries the backend's tag (see `names`), so it is found witho
 import subprocess
 from pathlib import Path
 
+from backends.native.images.holding import let_go
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter, tables_beginning
@@ -43,6 +44,7 @@ def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
 def clean(state: Path) -> None:
     """Remove all of it, slivers with what is on their disks included. The state folder's other contents stay."""
     shut_down(state)
+    let_go(state)
     for folder in ("slivers", "links"):
         delete_tree(state / folder)
 

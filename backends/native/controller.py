@@ -125,7 +125,7 @@ class NativeBackend:
     def converge(self, spec: SliverSpec) -> Observation:
         """Have the spec's node make it so, and the other nodes of its links know of it."""
         node = self._node(spec.offer)
-        if found := problems(spec, node.inventory.offer):
+        if found := problems(spec, node.inventory.offer, has_begun=True):  # its node knows whether it has
             raise Impossible("; ".join(found))
         for link in self._topology.put(spec):
             self._wire_all(link)

@@ -28,6 +28,7 @@ class Record:
     slot:     number that its address, port and user numbers follow from; -1 for a link
     made:     generation that is done; 0 while the first is not
     image:    edition of the image that its disk began from; empty while it has no disk
+    former:   edition that the disk before began from, while a fresh one is due
     restarts, reloads: how many of those asked for have been done
     started_with: digest of the container's settings at its last start; empty when it has not been started
     accounts_applied: names of the accounts last written into it
@@ -37,10 +38,16 @@ class Record:
     slot: int = -1
     made: int = 0
     image: str = ""
+    former: str = ""
     restarts: int = 0
     reloads: int = 0
     started_with: str = ""
     accounts_applied: tuple[str, ...] = ()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has, or had, a disk: its image need not be offered any more."""
+        return bool(self.image or self.former)
 
 
 _AS_JSON: TypeAdapter[Record] = TypeAdapter(Record)
@@ -75,6 +82,11 @@ class Journal:
         """A copy of all records."""
         with self._lock:
             return dict(self._records)
+
+    def editions(self) -> set[str]:
+        """Those of images that slivers need."""
+        records = self.everything().values()
+        return {edition for record in records for edition in (record.image, record.former) if edition}
 
     def open(self, spec: SliverSpec, slots: range | None, usable: Callable[[int], bool]) -> Record:
         """Begin a record for a new sliver; with the lowest free slot that is usable when `slots` are given.

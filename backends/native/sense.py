@@ -3,13 +3,18 @@
 from backends.protocol import Machine, Offer, SliverSpec
 
 
-def problems(spec: SliverSpec, offer: Offer) -> list[str]:
-    """Why a node could never make this, a sentence each: an image or a type it has not, more memory than there is."""
+def problems(spec: SliverSpec, offer: Offer, *, has_begun: bool = False) -> list[str]:
+    """Why a node could never make this, a sentence each: an image or a type it has not, more memory than there is.
+
+    has_begun: whether it has begun from its image, which need not be offered any more then
+    """
     if not isinstance(spec.shape, Machine):
         return []
     found = []
     image = next((image for image in offer.images if image.name == spec.shape.image), None)
-    if image is None:
+    if has_begun:
+        pass
+    elif image is None:
         found.append(f"image {spec.shape.image!r} is not offered here")
     elif spec.shape.form not in image.forms:
         found.append(f"image {spec.shape.image!r} is not for sliver type {spec.shape.sliver_type!r}")

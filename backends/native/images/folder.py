@@ -1,23 +1,32 @@
 """Where images are on a host, by name, form and edition.
 
-An edition is a folder named after image, form and the digest of its recipe, so that a changed recipe is a new edition
-and an old one stays as long as slivers use it. Built in a folder beside it and renamed: it is whole or not there.
+An edition is a folder named after image, form and the digest of what it was made of: a recipe, or a file that an
+operator imported. So a changed recipe is a new edition, and an old one stays as long as slivers use it. Made in a
+folder beside it and renamed: it is whole or not there. Several installations may share the folder.
 
 container: rootfs/, the files as they are      vm: disk.qcow2, and beside it the kernel and initrd that it starts with
 """
 
 import fcntl
 import os
-import shutil
+import re
+import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.native.images import building
+import structlog
+
+from backends.image_library import ImageRefused, Source
+from backends.native.images import building, importing, records
 from backends.native.images.recipes import RECIPES
-from backends.protocol import Form, Image, Unavailable
+from backends.native.images.records import ImageRecord
+from backends.native.trees import delete_tree
+from backends.protocol import Form, Image, Impossible, Unavailable
+
+log = structlog.get_logger()
 
 DEBIAN_12 = Image(
     name="debian-12",
@@ -26,6 +35,14 @@ DEBIAN_12 = Image(
     description="Debian 12, small, with SSH and sudo",
     forms=(Form.CONTAINER, Form.VM),
 )
+
+HELD = ".held"
+"""Folder of those who hold editions, see `holding`."""
+
+_BEGUN, _DELETED = ".building-", ".deleted-"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_KEPT_FOR = 7 * 24 * 3600
+"""Seconds that a built edition stays which is none of this release's: another release may share the folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +58,46 @@ class ImageFolder:
     """The images of a host."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.path = folder
+
+    # What there is
 
     def offered(self, forms: Collection[Form]) -> tuple[Image, ...]:
-        """What can be asked for on a host that makes machines of these forms."""
-        return (
-            Image(
-                name=DEBIAN_12.name,
-                os=DEBIAN_12.os,
-                version=DEBIAN_12.version,
-                description=DEBIAN_12.description,
-                forms=tuple(form for form in DEBIAN_12.forms if form in forms),
-            ),
-        )
+        """What can be asked for on a host that makes machines of these forms: our own, then the newest imported."""
+        own = tuple(form for form in DEBIAN_12.forms if form in forms)
+        imported: dict[str, Image] = {}
+        for _, record in self._imported():
+            if record.form not in forms:
+                continue
+            known = imported.get(record.name)
+            imported[record.name] = Image(
+                name=record.name,
+                os=known.os if known else record.os,
+                version=known.version if known else record.version,
+                description=known.description if known else record.description,
+                forms=tuple(sorted({record.form, *(known.forms if known else ())})),
+            )
+        return (_with_forms(DEBIAN_12, own), *imported.values())
 
     def edition(self, name: str, form: Form) -> str:
-        """The newest edition of an image: what a disk that begins now begins from, and must stay with."""
-        return self._home(name, form).name
+        """The newest edition of an image: what a disk that begins now begins from, and must stay with.
+
+        Raises Impossible when the image is not offered.
+        """
+        if name == DEBIAN_12.name:
+            return self._built(name, form).name
+        for edition, record in self._imported():
+            if (record.name, record.form) == (name, form):
+                return edition
+        raise Impossible(f"image {name!r} is not offered here any more")
+
+    def is_offered(self, edition: str) -> bool:
+        """Whether new disks may begin from it."""
+        return edition in self._own_editions() or edition in dict(self._imported())
 
     def home(self, edition: str) -> Path:
         """The folder of an edition. Raises Unavailable when it is not here."""
-        home = self._folder / edition
+        home = self.path / edition
         if not home.is_dir():
             raise Unavailable(f"image {edition!r} is not ready here yet; try again in a minute")
         return home
@@ -70,42 +106,182 @@ class ImageFolder:
         """The files of a container's edition. Raises Unavailable when it is not here."""
         return self.home(edition) / "rootfs"
 
+    def init(self, edition: str) -> str:
+        """The command that a container of it begins with."""
+        found = records.of(self.path / edition)
+        return records.DEFAULT_INIT if found is None else found[0].init
+
     def is_ready(self, name: str, form: Form) -> bool:
-        """Whether the image has been built."""
-        return self._home(name, form).is_dir()
+        """Whether the built-in image has been built."""
+        return self._built(name, form).is_dir()
+
+    # What makes them
 
     def build(self, name: str, form: Form) -> Path:
-        """Build an image unless it is there; a second builder waits for the first. Returns its edition's folder.
+        """Build a built-in image unless it is there; a second builder waits for the first. Returns its folder.
 
         Raises Unavailable when that fails; the reason is a note of it.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._one_builder():
-            if not self.is_ready(name, form):
-                self._build(self._home(name, form), form)
-        return self._home(name, form)
+        home = self._built(name, form)
+        if not home.is_dir():  # whoever has it need not wait for somebody's import
+            with self._one_builder():
+                if not home.is_dir():
+                    self._build(home, form)
+        records.touch(home)
+        return home
 
-    def _home(self, name: str, form: Form) -> Path:
-        return self._folder / f"{name}-{form}-{RECIPES[form].digest()}"
+    def take(self, source: Source) -> Path:
+        """Make an image of a file, or a newer edition of one. Returns its folder. Raises ImageRefused, Unavailable."""
+        if not _NAME.fullmatch(source.name):
+            raise ImageRefused(
+                f"{source.name!r} can't be the name of an image: lower-case letters, digits, dots, hyphens and "
+                "underscores, at most 63, a letter or digit first"
+            )
+        if source.name == DEBIAN_12.name:
+            raise ImageRefused(f"{source.name!r} is built in; choose another name")
+        with self._one_builder(), self._fresh() as fresh:
+            form = importing.FORMS[source.format]
+            made = importing.take(source, fresh)
+            record = ImageRecord(
+                name=source.name,
+                form=form,
+                os=source.os,
+                version=source.version,
+                description=source.description,
+                source=source.file.name,
+                sha256=made.sha256,
+                size=_size(fresh),
+                made_at=records.now(),
+                init=made.init,
+            )
+            home = self.path / f"{source.name}-{form}-{made.digest}"
+            self._offer(fresh, home, record)
+        return home
+
+    def withdraw(self, name: str) -> None:
+        """Offer an imported image no more. Raises ImageRefused: it is not there, or built in."""
+        if name == DEBIAN_12.name:
+            raise ImageRefused(f"{name!r} is built in, and is always offered")
+        with self.changing():
+            found = [edition for edition, record, offered in self._all_imported() if offered and record.name == name]
+            if not found:
+                known = ", ".join(sorted({record.name for _, record in self._imported()})) or "none"
+                raise ImageRefused(f"there is no imported image {name!r} here; imported are: {known}")
+            for edition in found:
+                records.withdraw(self.path / edition)
+
+    def collect(self) -> None:
+        """Remove editions that are not offered and that nobody holds, and what a crash left of others.
+
+        What somebody is making just now stays. So do editions without a record, which an older release has built.
+        """
+        if not self.path.is_dir():
+            return
+        doomed: list[Path] = []
+        with self.changing():
+            for edition in self._own_editions():
+                records.touch(self.path / edition)
+            held = {path.name for path in self.path.glob(f"{HELD}/*/*")}
+            for edition, record, _ in list(records.everything(self.path)):
+                if edition not in held and not self.is_offered(edition) and self._is_done_with(edition, record):
+                    grave = Path(tempfile.mkdtemp(dir=self.path, prefix=_DELETED))
+                    (self.path / edition).rename(grave / edition)
+                    doomed.append(grave)
+        with self._no_builder() as is_free:
+            if is_free:
+                doomed += [entry for kind in (_BEGUN, _DELETED) for entry in self.path.glob(f"{kind}*")]
+            for grave in dict.fromkeys(doomed):
+                try:
+                    delete_tree(grave)
+                except Unavailable as e:  # what a killed import had begun may still write there; the next turn comes
+                    log.warning("an image could not be removed", why=str(e), notes=getattr(e, "__notes__", []))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold still what is offered and what is held; never for long."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with _locked(self.path / ".changes", fcntl.LOCK_EX):
+            yield
+
+    # Inside
+
+    def _built(self, name: str, form: Form) -> Path:
+        return self.path / f"{name}-{form}-{RECIPES[form].digest()}"
+
+    def _own_editions(self) -> set[str]:
+        return {self._built(DEBIAN_12.name, form).name for form in DEBIAN_12.forms}
+
+    def _imported(self) -> list[tuple[str, ImageRecord]]:
+        """Imported editions that are offered, the newest first; of each name and form one."""
+        newest: dict[tuple[str, Form], tuple[str, ImageRecord]] = {}
+        for edition, record, offered in self._all_imported():
+            if offered:
+                newest.setdefault((record.name, record.form), (edition, record))
+        return list(newest.values())
+
+    def _all_imported(self) -> list[tuple[str, ImageRecord, bool]]:
+        """Imported editions and whether they were left offered, the newest first."""
+        found = [one for one in records.everything(self.path) if one[1].source]
+        return sorted(found, key=lambda one: one[1].made_at, reverse=True)
+
+    def _is_done_with(self, edition: str, record: ImageRecord) -> bool:
+        age = records.now().timestamp() - records.touched_at(self.path / edition)
+        return bool(record.source) or age > _KEPT_FOR
 
     def _build(self, home: Path, form: Form) -> None:
-        fresh = Path(tempfile.mkdtemp(dir=home.parent, prefix=".building-"))
-        try:
-            fresh.chmod(0o755)
+        with self._fresh() as fresh:
+            fresh.chmod(0o755)  # those who fetch packages are not root, and walk here
             building.BUILDERS[form](RECIPES[form], fresh)
-            fresh.rename(home)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
+            record = ImageRecord(
+                name=DEBIAN_12.name,
+                form=form,
+                os=DEBIAN_12.os,
+                version=DEBIAN_12.version,
+                description=DEBIAN_12.description,
+                size=_size(fresh),
+                made_at=records.now(),
+            )
+            self._offer(fresh, home, record)
+
+    def _offer(self, fresh: Path, home: Path, record: ImageRecord) -> None:
+        """Have what was made in `fresh` as an edition, in place of an older one of its name and form."""
+        # Emulators open disks as nobody in particular. A container's files are mounted by us, and no other user of this
+        # host shall reach them: there are programs among them that would run as root here.
+        fresh.chmod(0o755 if record.form is Form.VM else 0o700)
+        records.write(fresh, record)
+        _settle(fresh)
+        with self.changing():
+            if home.is_dir():  # the very same content, perhaps with other words about it
+                records.write(home, record)
+            else:
+                fresh.rename(home)
+            for edition, other, offered in self._all_imported():
+                if offered and (other.name, other.form) == (record.name, record.form) and edition != home.name:
+                    records.withdraw(self.path / edition)
+
+    @contextmanager
+    def _fresh(self) -> Iterator[Path]:
+        """A folder to make an edition in; gone afterwards, unless it was renamed. The caller is the one builder."""
+        fresh = Path(tempfile.mkdtemp(dir=self.path, prefix=_BEGUN))
+        try:
+            yield fresh
+        finally:
+            delete_tree(fresh)
 
     @contextmanager
     def _one_builder(self) -> Iterator[None]:
-        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with _locked(self.path / ".lock", fcntl.LOCK_EX):
             yield
-        finally:
-            os.close(lock)
+
+    @contextmanager
+    def _no_builder(self) -> Iterator[bool]:
+        """Whether nobody is making an edition, and nobody begins before this ends."""
+        try:
+            with _locked(self.path / ".lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield True
+        except BlockingIOError:
+            yield False
 
 
 def disk_files(home: Path) -> DiskFiles:
@@ -116,3 +292,29 @@ def disk_files(home: Path) -> DiskFiles:
         kernel=kernel if kernel.is_file() else None,
         initrd=initrd if initrd.is_file() else None,
     )
+
+
+def _with_forms(image: Image, forms: tuple[Form, ...]) -> Image:
+    return Image(name=image.name, os=image.os, version=image.version, description=image.description, forms=forms)
+
+
+def _size(folder: Path) -> int:
+    """Octets that it takes."""
+    done = subprocess.run(["du", "-sk", str(folder)], capture_output=True, text=True, check=False)
+    return int((done.stdout.split() or ["0"])[0]) * 1024
+
+
+def _settle(folder: Path) -> None:
+    """Have it on the disk: it is about to be counted on."""
+    subprocess.run(["sync", "-f", str(folder)], capture_output=True, check=False)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Raises BlockingIOError when it should not wait."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)

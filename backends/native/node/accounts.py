@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from backends.native.node.disk import Layer
 from backends.protocol import Account, Machine
 
-_FIRST_UID = 1000
+_FIRST_UID, _LAST_UID = 1000, 60000
+_FEWEST_COLONS = 3
+"""In a line of passwd, shadow or group."""
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 
 
@@ -58,19 +60,36 @@ def update_script(accounts: Iterable[Account], gone: Iterable[str]) -> str:
 
 
 def _write_accounts(layer: Layer, image: Path, accounts: Sequence[Account]) -> None:
-    passwd, shadow, group = ((image / "etc" / name).read_text() for name in ("passwd", "shadow", "group"))
-    sudo = next(line for line in group.splitlines() if line.startswith("sudo:"))
-    members = ",".join(account.name for account in accounts)
-    group = group.replace(f"{sudo}\n", f"{sudo.rstrip(',')}{members}\n")
+    """Beside those that the image has; one that it has under such a name becomes ours, and keeps its number."""
+    names = [account.name for account in accounts]
+    passwd, shadow, group = (_lines(image / "etc" / name) for name in ("passwd", "shadow", "group"))
+    known = {line.split(":")[0]: line.split(":")[2] for line in passwd}
+    numbers = {int(number) for number in known.values() if number.isdigit()}
+    free = (number for number in range(_FIRST_UID, _LAST_UID) if number not in numbers)
+    sudo = next(line for line in group if line.startswith("sudo:"))
+    group[group.index(sudo)] = f"{sudo}{',' if sudo[-1] not in ':,' else ''}{','.join(names)}".rstrip(",")
+    passwd, shadow = _without(passwd, names), _without(shadow, names)
+    group = _without(group, [name for name in names if name != "sudo"])
+    shell = "/bin/bash" if (image / "bin" / "bash").exists() else "/bin/sh"
     layer.directory("home")
-    for uid, account in enumerate(accounts, start=_FIRST_UID):
-        passwd += f"{account.name}:x:{uid}:{uid}::/home/{account.name}:/bin/bash\n"
-        shadow += f"{account.name}:*:19000:0:99999:7:::\n"  # no password will do, and the account is not locked
-        group += f"{account.name}:x:{uid}:\n"
+    for account in accounts:
+        old = known.get(account.name, "")
+        uid = int(old) if old.isdigit() and _FIRST_UID <= int(old) < _LAST_UID else next(free)
+        passwd.append(f"{account.name}:x:{uid}:{uid}::/home/{account.name}:{shell}")
+        shadow.append(f"{account.name}:*:19000:0:99999:7:::")  # no password will do, and the account is not locked
+        group.append(f"{account.name}:x:{uid}:")
         layer.directory(f"home/{account.name}", 0o750, uid)
         layer.directory(f"home/{account.name}/.ssh", 0o700, uid)
         keys = "".join(f"{key}\n" for key in account.keys)
         layer.file(f"home/{account.name}/.ssh/authorized_keys", keys, 0o600, uid)
-    layer.file("etc/passwd", passwd)
-    layer.file("etc/shadow", shadow, 0o600)
-    layer.file("etc/group", group)
+    for name, lines, mode in (("passwd", passwd, 0o644), ("shadow", shadow, 0o600), ("group", group, 0o644)):
+        layer.file(f"etc/{name}", "".join(f"{line}\n" for line in lines), mode)
+
+
+def _lines(path: Path) -> list[str]:
+    """Those that say something."""
+    return [line for line in path.read_text().splitlines() if line.count(":") >= _FEWEST_COLONS]
+
+
+def _without(lines: list[str], names: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.split(":")[0] not in names]

@@ -15,8 +15,10 @@ import structlog
 
 from backends import enrolment
 from backends.enrolment import BadToken, Token
+from backends.image_commands import ImageGroup
 from backends.native.bus import Bus
 from backends.native.bus.connecting import connect
+from backends.native.images.library import FolderLibrary
 from backends.native.node.home import DEFAULT_HOME, Home, Membership, NotJoined
 from backends.native.node.joining import Refused
 from backends.native.node.joining import join as ask_to_join
@@ -113,6 +115,22 @@ def status(state: Path, as_json: bool) -> None:
         click.echo(f"node manager:  {'does not run' if pid is None else f'runs, process {pid}'}")
         click.echo(f"bus:           {membership.bus}, {'reached' if is_reached else 'NOT REACHED'}")
     sys.exit(0 if is_reached and pid is not None else 1)
+
+
+@main.group("image", cls=ImageGroup)
+@_state
+@click.pass_context
+def image(context: click.Context, state: Path) -> None:
+    """The disk images of this host, from which its machines begin."""
+    context.obj = lambda: _library(Home(state))
+
+
+def _library(home: Home) -> FolderLibrary:
+    try:
+        _, settings = _membership(home)
+    except (NotJoined, ValueError) as e:
+        raise click.ClickException(str(e)) from e
+    return FolderLibrary(settings, home.folder)
 
 
 def _membership(home: Home) -> tuple[Membership, NodeSettings]:

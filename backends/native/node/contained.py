@@ -39,8 +39,9 @@ class ContainedBody:
         self._nameservers = nameservers
 
     def settings(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> str:
-        """The container's settings; which edition it began from is no matter of theirs."""
-        return settings_of(machine, self._disk.rootfs, self._base, plugs, self._processes, self._console)
+        """The container's settings; of the edition it began from, they have the command that it begins with."""
+        init = self._images.init(edition)
+        return settings_of(machine, self._disk.rootfs, init, self._base, plugs, self._processes, self._console)
 
     def has_disk(self) -> bool:
         """Whether there are changes of its own."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import lxc
 
+from backends.native.images.records import DEFAULT_INIT
 from backends.native.node.body import Plug
 from backends.native.node.consoles import MOST_OF_A_CONSOLE
 from backends.native.node.idmap import IDS
@@ -93,15 +94,20 @@ class Container:
             raise problem
 
 
-def settings_of(machine: Machine, rootfs: Path, base: int, plugs: Sequence[Plug], processes: int, console: Path) -> str:
-    """The container's settings for a machine. The same machine gives the same text. console: file it is logged to."""
+def settings_of(
+    machine: Machine, rootfs: Path, init: str, base: int, plugs: Sequence[Plug], processes: int, console: Path
+) -> str:
+    """The container's settings for a machine. The same machine gives the same text.
+
+    init: command it begins with. console: file it is logged to
+    """
     lines = [
         f"lxc.uts.name = {machine.hostname}",
         f"lxc.rootfs.path = dir:{rootfs}",
         f"lxc.idmap = u 0 {base} {IDS}",
         f"lxc.idmap = g 0 {base} {IDS}",
-        "lxc.init.cmd = /bin/busybox init",
-        "lxc.signal.halt = SIGUSR1",
+        f"lxc.init.cmd = {init}",
+        *(["lxc.signal.halt = SIGUSR1"] if init == DEFAULT_INIT else []),
         # Kept small by LXC itself, since whoever is root inside may write to it without end.
         f"lxc.console.logfile = {console}",
         f"lxc.console.size = {MOST_OF_A_CONSOLE}",

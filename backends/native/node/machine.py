@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
-from backends.native.images import ImageFolder
+from backends.native.images import Holder
 from backends.native.journal import Journal, Record
 from backends.native.names import Names
 from backends.native.network import bridge
@@ -40,7 +40,7 @@ class Machines:
         names: Names,
         journal: Journal,
         runtime: Runtime,
-        images: ImageFolder,
+        holder: Holder,
         bodies: Callable[[Record], Body],
         rules: Filter,
         links: LinkBridges,
@@ -50,7 +50,7 @@ class Machines:
         self._names = names
         self._journal = journal
         self._runtime = runtime
-        self._images = images
+        self._holder = holder
         self._body = bodies
         self._rules = rules
         self._links = links
@@ -156,7 +156,13 @@ class Machines:
             body.stop(gracefully=False)
             body.delete_disk()
             return self._journal.note(
-                record, reloads=spec.reloads, restarts=spec.restarts, image="", started_with="", accounts_applied=()
+                record,
+                reloads=spec.reloads,
+                restarts=spec.restarts,
+                image="",
+                former=record.image or record.former,
+                started_with="",
+                accounts_applied=(),
             )
         if spec.restarts > record.restarts:
             self._watch.end(spec.sliver)
@@ -178,9 +184,11 @@ class Machines:
             body.stop(gracefully=True)
         self._runtime.open(self._names.container(record.spec.sliver))
         if not edition:
-            edition = self._images.edition(machine.image, machine.form)
-            body.make_disk(machine, edition)
-            record = self._journal.note(record, image=edition, accounts_applied=_account_names(machine))
+            former = record.image or record.former
+            with self._holder.begin(machine.image, machine.form, former) as edition:
+                body.make_disk(machine, edition)
+                names = _account_names(machine)
+                record = self._journal.note(record, image=edition, former="", accounts_applied=names)
         body.open_disk(machine, edition, plugs)
         for port in machine.ports:
             self._links.ensure(port.link)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backends.native.images import ImageFolder
+from backends.native.images import DEBIAN_12, Holder, ImageFolder
 from backends.native.journal import Journal, Record
 from backends.native.messages import Inventory, Sight, Wiring
 from backends.native.names import Names
@@ -59,6 +59,7 @@ class NodeManager:
         self._tombstones = Tombstones(state / "gone")
         self._runtime = Runtime(self._names)
         self._images = ImageFolder(settings.image_folder or state / "images")
+        self._holder = Holder(self._images, state)
         self._forms = (Form.CONTAINER, Form.VM) if settings.virtual_machines else (Form.CONTAINER,)
         self._bodies: Bodies | None = None
         self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
@@ -87,9 +88,8 @@ class NodeManager:
         programs = (*_PROGRAMS, *_PROGRAMS_OF_VMS) if Form.VM in self._forms else _PROGRAMS
         if missing := [program for program in programs if shutil.which(program) is None]:
             raise Unavailable(f"programs are missing on this host: {', '.join(missing)}; see `sfa-am doctor`")
-        for image in self._images.offered(self._forms):
-            for form in image.forms:
-                self._images.build(image.name, form)
+        for form in self._forms:
+            self._images.build(DEBIAN_12.name, form)
         bodies = Bodies(self._settings, self._names, self._journal, self._runtime, self._images)
         if Form.VM in self._forms:
             bodies.prepare_for_vms()
@@ -105,7 +105,7 @@ class NodeManager:
             self._names,
             self._journal,
             self._runtime,
-            self._images,
+            self._holder,
             bodies.of,
             self._rules,
             self._links,
@@ -114,6 +114,8 @@ class NodeManager:
         for sliver in self._journal.strays():
             self._journal.close(sliver)
         bodies.remove_strays()
+        self._holder.settle(self._journal.editions)
+        self._images.collect()
         self._links.restore()
         machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
         self._rules.install(self._machines.guest(record) for record in machines)
@@ -180,7 +182,7 @@ class NodeManager:
             record = self._journal.get(spec.sliver)
             if record is not None and record.spec.generation > spec.generation:
                 return self._observed(record)
-            if found := problems(spec, self.inventory().offer):
+            if found := problems(spec, self.inventory().offer, has_begun=record is not None and record.has_begun):
                 raise Impossible("; ".join(found))
             if record is None:
                 record = self._open(spec)
@@ -203,6 +205,8 @@ class NodeManager:
                 self._running_machines().remove(record)
                 links = tuple(port.link for port in record.spec.shape.ports)
             self._journal.close(sliver)
+            if record is not None and record.has_begun:
+                self._holder.settle(self._journal.editions)
             self._links.remove_idle({sliver, *links})
 
     def observe(self) -> Sight:

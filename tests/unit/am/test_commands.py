@@ -1,5 +1,6 @@
 """`sfa-am` on a state folder, without a server."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -133,3 +134,35 @@ def test_services_are_told_of_and_taken_out_again(run):
     assert "not a URL" in run("service", "add", urn, "nowhere", "--name", "x", code=1)
     run("service", "remove", urn, url)
     assert "was not added" in run("service", "remove", urn, url, code=1)
+
+
+@pytest.mark.needs("root", "qemu-img")
+def test_images_are_imported_listed_and_deleted_in_the_folder_that_the_settings_name(run, tmp_path):
+    folder, disk = tmp_path / "images", tmp_path / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    run("init", "--set", f'backend.image_folder="{folder}"')
+    assert json.loads(run("image", "list", "--json")) == []
+    words = ("--format", "raw", "--os", "Linux", "--os-version", "6", "--description", "Mine")
+    said = run("image", "import", "mine", str(disk), *words)
+    (listed,) = json.loads(run("image", "list", "--json"))
+    assert said == f"mine is offered, as {listed['edition']}, 1 MiB.\n"
+    assert (folder / listed["edition"] / "disk.qcow2").is_file()
+    seen = [listed[key] for key in ("name", "form", "os", "version", "description", "source", "is_offered")]
+    assert seen == ["mine", "vm", "Linux", "6", "Mine", "disk.raw", True]
+    assert run("image", "delete", "mine") == "mine is not offered any more.\n"
+    assert json.loads(run("image", "list", "--json")) == []
+
+
+def test_images_that_can_not_be_are_refused_in_a_sentence(run, tmp_path):
+    run("init", "--set", f'backend.image_folder="{tmp_path / "images"}"')
+    refused = run("image", "import", "Mine", str(tmp_path / "absent"), "--format", "raw", code=1)
+    assert refused.startswith("Error: 'Mine' can't be the name of an image")
+    assert "absent: No such file" in run("image", "import", "mine", str(tmp_path / "absent"), "--format", "raw", code=1)
+    assert "is built in" in run("image", "delete", "debian-12", code=1)
+    assert "imported are: none" in run("image", "delete", "mine", code=1)
+    assert "there are local" in run("image", "--backend", "other", "list", code=1)
+
+
+def test_the_images_of_hosts_on_a_bus_are_theirs(run):
+    run("init", "--set", 'backend.bus="nats://127.0.0.1:4222"')
+    assert "run `sfa-node image`" in run("image", "list", code=1)
