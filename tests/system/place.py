@@ -37,11 +37,16 @@ class Place:
         return 26400 + self.number * _PORTS
 
     @property
+    def addresses(self) -> str:
+        """How all addresses begin that backends here have for themselves and for slivers, and no others do."""
+        return f"100.{80 + self.number}."
+
+    @property
     def control_network(self) -> str:
         """With room for fewer slivers than there are ports."""
-        return f"100.{80 + self.number}.0.0/23"
+        return f"{self.addresses}0.0/23"
 
     @property
     def gateway(self) -> str:
         """The host's address there."""
-        return f"100.{80 + self.number}.0.1"
+        return f"{self.addresses}0.1"

@@ -37,13 +37,13 @@ class RunningServer:
         self._run_by = run_by
         self.state = home / "state"
         self.am_port, self.registry_port = free_port(), free_port()
-        self._place = Place.take()
+        self.place = Place.take()
         values = {
             "server.am_port": str(self.am_port),
             "server.registry_port": str(self.registry_port),
             "backend.image_folder": f'"{images}"',
-            "backend.first_port": str(self._place.first_port),
-            "backend.control_network": f'"{self._place.control_network}"',
+            "backend.first_port": str(self.place.first_port),
+            "backend.control_network": f'"{self.place.control_network}"',
             "log.format": '"json"',
             **settings,
         }
@@ -80,7 +80,10 @@ class RunningServer:
         with self.log.open("ab") as log:
             command = [*self._run_by, PROGRAMS / "sfa-am", "--state", self.state, "serve"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self.wait_for(lambda: f'"{until}' in self.log.read_text() and self.is_listening())
+        try:
+            self.wait_for(lambda: f'"{until}' in self.log.read_text() and self.is_listening())
+        except AssertionError as e:
+            raise AssertionError(f"it did not start:\n{self.log.read_text()[-4000:]}") from e
 
     def is_listening(self) -> bool:
         with socket.socket() as trial:
@@ -90,7 +93,7 @@ class RunningServer:
         """End it and remove what it has made on this host, the slivers too."""
         self.stop()
         clean(self.backend)
-        self._place.leave()
+        self.place.leave()
 
     def kill(self) -> None:
         """As the kernel would: no goodbye."""

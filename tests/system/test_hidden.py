@@ -88,7 +88,7 @@ def server(place):
 @pytest.fixture(scope="module")
 def listener(place):
     """Alice's."""
-    secrets = names_of_host(place.server.backend, HOSTNAME, place.edition, "100.67.")
+    secrets = names_of_host(place.server.backend, HOSTNAME, place.edition, place.server.place.addresses)
     return Listener(place.server.session("alice"), secrets)
 
 

@@ -39,7 +39,7 @@ def server(images):
 @pytest.fixture(scope="module")
 def listener(server):
     """Alice's."""
-    return Listener(server.session("alice"), names_of_host(server.backend, "100.67."))
+    return Listener(server.session("alice"), names_of_host(server.backend, server.place.addresses))
 
 
 @pytest.fixture(scope="module")
