@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from backends.image_library import Format, ImageRefused, Source
 from backends.native.images import DEBIAN_12, Holder, ImageFolder
 from backends.native.images.folder import disk_files
 from backends.native.images.holding import let_go
 from backends.native.images.library import FolderLibrary, open_library
+from backends.native.node.cli import main as sfa_node
 from backends.native.settings import NodeSettings
 from backends.protocol import Context, Form, Impossible
 
@@ -458,3 +460,19 @@ def test_deleting_tells_what_stays(library, raw, tmp_path, images):
 def test_the_images_of_hosts_on_a_bus_are_not_here(tmp_path):
     with pytest.raises(ImageRefused, match="sfa-node image"):
         open_library({"bus": "nats://127.0.0.1:4222"}, Context(name="local", state=tmp_path))
+
+
+def test_a_host_that_joined_has_the_same_commands(raw, tmp_path):
+    home = tmp_path / "home"
+
+    def run(*arguments, code=0):
+        done = CliRunner().invoke(sfa_node, ["image", "--state", str(home), *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert "has not joined" in run("list", code=1)
+    home.mkdir(mode=0o700)
+    (home / "node.toml").write_text('name = "n1"\nbus = "nats://127.0.0.1:4222"\nprefix = "p"\n')
+    assert "mine is offered" in run("import", "mine", str(raw()), "--format", "raw")
+    assert "mine-vm-" in run("list", "--json")
+    assert [one.name for one in ImageFolder(home / "images").offered([Form.VM])] == ["debian-12", "mine"]
