@@ -1,7 +1,10 @@
-"""The hypervisor's daemons, for hosts on which nothing else starts them."""
+"""The hypervisor's daemons, for hosts on which nothing else starts them. Tests that run side by side share them: the
+first to come starts them, the last to go ends them."""
 
+import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -10,29 +13,65 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SOCKETS = {"virtlogd": Path("/run/libvirt/virtlogd-sock"), "libvirtd": Path("/run/libvirt/libvirt-sock")}
+_USERS = Path("/run/lock/sfa-am-test-hypervisor")
+"""Locked in common by whoever uses the daemons; says what processes tests have started."""
 
 
 @contextmanager
 def hypervisor_running() -> Iterator[None]:
-    """Start those daemons that do not run, and end them again."""
+    """Have them run."""
+    with _USERS.open("a+") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        while not all(map(_answers, _SOCKETS.values())):
+            fcntl.flock(users, fcntl.LOCK_EX)
+            _start(users)
+            fcntl.flock(users, fcntl.LOCK_SH)  # somebody may have come in between, and ended them: hence again
+        try:
+            yield
+        finally:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass  # others use them
+            else:
+                _end(users)
+
+
+def _start(users) -> None:
     _settle_on_kvm()
-    started: list[subprocess.Popen[bytes]] = []
+    for program, path in _SOCKETS.items():
+        if _answers(path):
+            continue
+        path.unlink(missing_ok=True)
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        daemon = subprocess.Popen([program], start_new_session=True, **quiet)
+        users.write(f"{daemon.pid}\n")
+        users.flush()
+        deadline = time.monotonic() + 30
+        while not _answers(path):
+            assert time.monotonic() < deadline, f"{program} does not answer"
+            assert daemon.poll() is None, f"{program} ended"
+            time.sleep(0.05)
+
+
+def _end(users) -> None:
+    users.seek(0)
+    for pid in map(int, reversed(users.read().split())):
+        deadline = time.monotonic() + 20
+        while _is_daemon(pid) and time.monotonic() < deadline:
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.2)
+    users.truncate(0)
+
+
+def _is_daemon(pid: int) -> bool:
+    """Whether it still runs; one that has ended may wait for whoever started it to notice."""
     try:
-        for program, path in _SOCKETS.items():
-            if _answers(path):
-                continue
-            path.unlink(missing_ok=True)
-            started.append(subprocess.Popen([program], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            deadline = time.monotonic() + 20
-            while not _answers(path):
-                assert time.monotonic() < deadline, f"{program} does not answer"
-                assert started[-1].poll() is None, f"{program} ended"
-                time.sleep(0.05)
-        yield
-    finally:
-        for daemon in reversed(started):
-            daemon.terminate()
-            daemon.wait(20)
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    name, _, rest = status.partition(" (")[2].rpartition(") ")
+    return name in _SOCKETS and not rest.startswith("Z")
 
 
 def _answers(path: Path) -> bool:
