@@ -61,12 +61,16 @@ def _keep_files_in_memory() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for marker in item.iter_markers("needs"):
-        for what in marker.args:
-            if reason := _lacking(what):
-                if os.environ.get("CI"):
-                    pytest.fail(f"must not be skipped here: {reason}")
-                pytest.skip(reason)
+    if reason := lacking_for(item):
+        if os.environ.get("CI"):
+            pytest.fail(f"must not be skipped here: {reason}")
+        pytest.skip(reason)
+
+
+def lacking_for(item: pytest.Item) -> str:
+    """What this machine has not that a test needs, in a sentence; empty if it has all."""
+    needed = (what for marker in item.iter_markers("needs") for what in marker.args)
+    return next(filter(None, map(_lacking, needed)), "")
 
 
 def _lacking(what: str) -> str:

@@ -4,28 +4,42 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from conftest import lacking_for
 from system.cluster import cluster
 from system.place import Place
 from system.server import RunningServer
 
 from backends.native.cleanup import clean, leftovers
-from backends.protocol import Form
+from backends.protocol import BackendError, Form
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 IMAGES = Path(os.environ.get("SFA_AM_IMAGE_CACHE", REPOSITORY / ".cache" / "images"))
 
 
-@pytest.fixture(scope="session")
-def images() -> Path:
-    """The folder of disk images, built once and kept between runs."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build images before the clock of any test runs: it takes minutes, and other processes wait for it."""
+    users = (item for item in session.items if "images" in getattr(item, "fixturenames", ()))
+    if not session.config.option.collectonly and not all(map(lacking_for, users)):
+        with suppress(BackendError):  # tests that need the image will say so
+            build_images()
+
+
+def build_images() -> None:
+    """All of ours, unless they are there."""
     from backends.native.images import DEBIAN_12, ImageFolder
 
     for form in Form:
         ImageFolder(IMAGES).build(DEBIAN_12.name, form)
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The folder of disk images, built once and kept between runs."""
+    build_images()
     return IMAGES
 
 
