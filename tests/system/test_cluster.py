@@ -81,7 +81,7 @@ def test_a_node_manager_that_was_killed_takes_up_what_runs(hosts, made):
     away = hosts.wait_for_nodes(2)
     node.start()
     hosts.wait_for_nodes(3)
-    assert away < 6
+    assert away < 15, "noticed by its silence, and not by a sweep, which comes once a minute"
     hosts.server.wait_for(lambda: is_ready(pair))
     assert shell(pair, "m1", "cat /proc/1/stat").split()[21] == booted.split()[21], "it is still the same machine"
 
