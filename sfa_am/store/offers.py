@@ -338,7 +338,7 @@ def _offer(name: str, written: str) -> Offer:
     location = description["location"]
     return Offer(
         name=name,
-        sliver_types=tuple(SliverType(**kind) for kind in description["sliver_types"]),
+        sliver_types=tuple(SliverType(**{**kind, "form": Form(kind["form"])}) for kind in description["sliver_types"]),
         images=tuple(Image(**{**image, "forms": tuple(map(Form, image["forms"]))}) for image in description["images"]),
         capacity={},
         hardware_types=tuple(description["hardware_types"]),
