@@ -1,15 +1,22 @@
 """Virtual machines of the native backend on this kernel: conformance, and what they share with containers."""
 
+import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from ipaddress import ip_interface
+from pathlib import Path
 
 import pytest
 from system.conftest import run_over_ssh
 from system.hypervisor import hypervisor_running
+from system.machines import pings
+from system.machines import shell as shell_in
+from system.server import RunningServer, allocate, provision, states
 
 from backends.conformance import Conformance, Quiet, until_settled
+from backends.native.cleanup import leftovers
 from backends.protocol import Account, Form, Machine, Port, Seen, SliceId, SliverId, SliverSpec
 
 pytestmark = pytest.mark.needs("root", "lxc", "libvirtd", "qemu-img", "xorrisofs")
@@ -143,3 +150,34 @@ def test_a_machine_that_ends_by_itself_is_reported(native_state, backend_in, mac
         assert until_settled(backend, machine(1, Form.VM)).seen is Seen.RUNNING
     finally:
         backend.stop()
+
+
+REQUEST = """<rspec xmlns="http://www.geni.net/resources/rspec/3" type="request">
+  <node client_id="vm"><sliver_type name="vm-small"/><interface client_id="vm:0">
+    <ip address="10.20.0.1" netmask="255.255.255.0"/></interface></node>
+  <node client_id="ct"><sliver_type name="container"/><interface client_id="ct:0">
+    <ip address="10.20.0.2" netmask="255.255.255.0"/></interface></node>
+  <link client_id="lan"><interface_ref client_id="vm:0"/><interface_ref client_id="ct:0"/></link>
+</rspec>"""
+
+
+def test_a_request_brings_a_virtual_machine_and_a_container_on_one_lan(images):
+    home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
+    server = RunningServer(home, images, **{"backend.virtual_machines": "true"})
+    try:
+        server.start()
+        server.add_user("alice")
+        slice_ = server.add_slice("mixed", "alice")
+        allocate(slice_, REQUEST)
+        provision(slice_)
+        server.wait_for(lambda: set(states(slice_).values()) == {"geni_ready"}, timeout=100)
+        assert pings(slice_, "vm", "10.20.0.2")
+        assert pings(slice_, "ct", "10.20.0.1")
+        assert shell_in(slice_, "vm", "cat /sys/class/dmi/id/product_name") == "Sliver\n"
+        slice_.call("Delete", {})
+        server.wait_for(lambda: server.left() == [])
+    finally:
+        server.remove()
+        left = leftovers(server.backend, slivers_only=False)
+        shutil.rmtree(home)
+    assert left == []
