@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete
 
 from backends.protocol import (
     Account,
+    Form,
     Login,
     Machine,
     Observation,
@@ -346,6 +347,7 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
     if "segment" in stored:
         return Segment(**stored["segment"])
     machine = dict(stored["machine"])
+    machine["form"] = Form(machine["form"])
     machine["accounts"] = tuple(Account(name=a["name"], keys=tuple(a["keys"])) for a in machine["accounts"])
     machine["ports"] = tuple(
         Port(
