@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from backends.own_images import ImageSeen, ImageWish, Progress
 from backends.protocol import (
     Backend,
     Context,
@@ -44,7 +45,7 @@ class Thing:
 
 
 class SimulatedBackend:
-    """Implements `backends.protocol.Backend`, with handles for tests beside it."""
+    """Implements `backends.protocol.Backend` and `backends.own_images.ImageMaker`, with handles for tests beside it."""
 
     def __init__(self, *, capacity: int = 100, offers: int = 1, delay: float = 0.0) -> None:
         self._capacity = capacity
@@ -53,6 +54,8 @@ class SimulatedBackend:
         self._lock = threading.Lock()
         self.things: dict[SliverId, Thing] = {}
         self._gone: dict[SliverId, int] = {}
+        self.images: dict[str, str] = {}
+        """Names of images made from slivers, by their identifiers."""
         self.is_away = False
         self.failures: list[Exception] = []
         """Raised by the next calls of `converge` and `remove`, one each."""
@@ -84,7 +87,7 @@ class SimulatedBackend:
         return [
             f"image {spec.shape.image!r} is not offered here"
             for spec in specs
-            if isinstance(spec.shape, Machine) and spec.shape.image != IMAGE.name
+            if isinstance(spec.shape, Machine) and spec.shape.image not in (IMAGE.name, *self.images.values())
         ]
 
     def converge(self, spec: SliverSpec) -> Observation:
@@ -124,6 +127,21 @@ class SimulatedBackend:
         if thing is None or not isinstance(thing.spec.shape, Machine):
             return ""
         return "".join(f"{thing.spec.shape.hostname}: start {n}\n" for n in range(1, thing.starts + 1))
+
+    def make_image(self, wish: ImageWish) -> ImageSeen:
+        """A name, while the sliver is there."""
+        self._work()
+        with self._lock:
+            if wish.image not in self.images and wish.sliver not in self.things:
+                return ImageSeen(progress=Progress.FAILED, fault="the machine is not there any more")
+            self.images[wish.image] = wish.name
+        return ImageSeen(progress=Progress.READY, size=1)
+
+    def drop_image(self, image: str, offer: str) -> None:
+        """Forget the name."""
+        self._work()
+        with self._lock:
+            self.images.pop(image, None)
 
     def limits(self) -> Mapping[str, int]:
         """Many."""

@@ -30,6 +30,7 @@ from sfa_am.config import Config, ConfigError
 from sfa_am.errors import AMError, Unavailable
 from sfa_am.orchestration.backend_service import BackendService
 from sfa_am.orchestration.expiry import expire
+from sfa_am.orchestration.imaging import see_to_images
 from sfa_am.slices.gate import Gate
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.policy import Policies, Policy
@@ -50,6 +51,7 @@ POLICIES = "sfa_am.policies"
 """Entry point group in which policies are found."""
 
 _EXPIRY_EVERY = 1.0
+_IMAGES_EVERY = 1.0
 _RENEWAL_EVERY = 3600.0
 """Certificates and lists live for days: more often than daily, because a laptop sleeps."""
 _LOOK_FOR_LISTS_EVERY = 30.0
@@ -141,6 +143,7 @@ class Server(MultiService):
         self._bus = BusFolder(state, config.aggregate.authority)
         self._enrolment = Enrolment(self.store, self._bus)
         made = load_backends(config, state) if "aggregate" in config.server.doors else {}
+        self._made = made
         self._backends = {name: BackendService(name, backend, self.store, now) for name, backend in made.items()}
         for backend_service in self._backends.values():
             backend_service.setServiceParent(self)
@@ -154,6 +157,7 @@ class Server(MultiService):
         self._tls: Any = ClientCertificateTLS(*keys)
         self._every(_EXPIRY_EVERY, self._expire)
         self._every(_RENEWAL_EVERY, self._renew)
+        self._every(_IMAGES_EVERY, self._see_to_images, apart=True)
         self._every(_WHO_MAY_CONNECT_EVERY, self._tell_who_may_connect)
         self._every(min(_LOOK_FOR_LISTS_EVERY, config.trust.crl_minutes * 60), self._fetch_lists, apart=True)
         self._open_doors()
@@ -284,6 +288,9 @@ class Server(MultiService):
     def _expire(self) -> None:
         if expire(self.store, self._now()):
             self.wake()
+
+    def _see_to_images(self) -> None:
+        see_to_images(self.store, self._made, self._config.limits.image_mib * 1024**2, self._now())
 
     def _renew_certificate(self) -> None:
         if self._authority.renew_server(self._folder, server_hosts(self._config), now=self._now()):

@@ -116,6 +116,10 @@ class Limits(_Section):
 
     slivers_per_slice: Annotated[int, Field(ge=1)] = 1000
     """Nodes and links together that one slice may hold at this aggregate."""
+    images_per_user: Annotated[int, Field(ge=0)] = 10
+    """Images made from slivers that one user may hold at this aggregate; 0 for none."""
+    image_mib: Annotated[int, Field(ge=1)] = 20480
+    """MiB of files that a sliver may have for an image to be made from it."""
 
 
 class Placement(_Section):

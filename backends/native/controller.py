@@ -19,6 +19,7 @@ from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Remova
 from backends.native.node.agent import Agent
 from backends.native.sense import problems
 from backends.native.topology import Topology
+from backends.own_images import ImageSeen, ImageWish
 from backends.protocol import (
     BackendError,
     Host,
@@ -63,7 +64,7 @@ class _Node:
 
 
 class NativeBackend:
-    """Implements `backends.protocol.Backend`."""
+    """Implements `backends.protocol.Backend` and `backends.own_images.ImageMaker`."""
 
     def __init__(self, bus: Bus, prefix: str, own: Agent | None = None) -> None:
         """own: the node in this very process, where there is one; it is not watched, since it can't be lost alone."""
@@ -170,6 +171,16 @@ class NativeBackend:
         if spec is None:
             return ""
         return self._ask(self._node(spec.offer), "console", sliver, str, _SHORT_PATIENCE)
+
+    # Images made from slivers
+
+    def make_image(self, wish: ImageWish) -> ImageSeen:
+        """On the node where the machine is. See `ImageMaker`."""
+        return self._ask(self._node(wish.offer), "make-image", wish, ImageSeen, _SHORT_PATIENCE)
+
+    def drop_image(self, image: str, offer: str) -> None:
+        """On the node where it was made. See `ImageMaker`."""
+        self._ask(self._node(offer), "drop-image", image, bool, _PATIENCE)
 
     # Nodes that come and go
 

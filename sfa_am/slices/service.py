@@ -5,12 +5,13 @@ write the event), answer from what was stored. No call waits for a backend: it w
 workers.
 """
 
+from sfa_am.slices.imaging import Imaging
 from sfa_am.slices.looking import Looking
 from sfa_am.slices.reserving import Reserving
 from sfa_am.slices.tending import Tending
 
 
-class AggregateService(Looking, Reserving, Tending):
+class AggregateService(Looking, Reserving, Tending, Imaging):
     """One aggregate. Every method may run in any thread; `now` is aware UTC and the same for the whole call.
 
     All methods raise AMError subclasses: Forbidden from the gate, and what their text says.

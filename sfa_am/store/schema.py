@@ -334,6 +334,27 @@ node_invitation = Table(
     Column("used_by", String(56)),  # the nkey that joined with it
 )
 
+# Images that researchers make from their slivers, wished and seen. They outlive the slivers, and are held at one offer.
+
+own_image = Table(
+    "own_image",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),  # user//name, as in its URN
+    Column("creator", String(255), nullable=False, index=True),  # URN, folded
+    Column("sliver_id", String(32), nullable=False),  # it was made from this one, which may be gone
+    Column("backend", String(16), nullable=False),
+    Column("offer", String(64), nullable=False),
+    Column("form", String(12), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("fault", Text, nullable=False, default=""),
+    Column("size", BigInteger, nullable=False, default=0),
+    Column("sha256", String(64), nullable=False, default=""),
+    Column("created_at", UtcTime, nullable=False),
+    CheckConstraint("state IN ('making', 'ready', 'failed', 'dropping')", name="state"),
+)
+
 # What is to be done, and what was.
 
 operation = Table(

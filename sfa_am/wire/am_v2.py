@@ -12,7 +12,8 @@ from sfa_am.slices.lease import wire_time
 from sfa_am.slices.replies import SliverState, packed
 from sfa_am.slices.states import Operational
 from sfa_am.wire import arguments
-from sfa_am.wire.am_answers import AggregateDoor, Call, Triple, slice_urn, who
+from sfa_am.wire.am_answers import Call, Triple, slice_urn, who
+from sfa_am.wire.am_images import ImageDoor
 from sfa_am.wire.xmlrpc import Caller
 
 _STATUS = {
@@ -24,7 +25,7 @@ _STATUS = {
 """Version 2 knows these and "unknown"."""
 
 
-class AggregateV2(AggregateDoor):
+class AggregateV2(ImageDoor):
     """The methods of version 2."""
 
     version = 2

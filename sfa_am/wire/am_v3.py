@@ -11,11 +11,12 @@ from sfa_am.slices.lease import wire_time
 from sfa_am.slices.replies import Described, SliverState, packed
 from sfa_am.slices.states import CONSOLE_LOG
 from sfa_am.wire import arguments
-from sfa_am.wire.am_answers import AggregateDoor, Call, Triple, slice_urn, who
+from sfa_am.wire.am_answers import Call, Triple, slice_urn, who
+from sfa_am.wire.am_images import ImageDoor
 from sfa_am.wire.xmlrpc import Caller
 
 
-class AggregateV3(AggregateDoor):
+class AggregateV3(ImageDoor):
     """The methods of version 3."""
 
     version = 3

@@ -67,7 +67,7 @@ class ImageFolder:
         own = tuple(form for form in DEBIAN_12.forms if form in forms)
         imported: dict[str, Image] = {}
         for _, record in self._imported():
-            if record.form not in forms:
+            if record.form not in forms or record.made_from:
                 continue
             known = imported.get(record.name)
             imported[record.name] = Image(
@@ -132,6 +132,33 @@ class ImageFolder:
 
     def take(self, source: Source) -> Path:
         """Make an image of a file, or a newer edition of one. Returns its folder. Raises ImageRefused, Unavailable."""
+        self._refuse_name(source)
+        return self._take(source)
+
+    def take_from_sliver(self, source: Source, wish: str) -> Path:
+        """Make an image of what was packed of a sliver; the wish has one image, whose name no other has or gets.
+
+        Returns its folder. Raises ImageRefused, Unavailable.
+        """
+        return self._take(source, made_from=wish)
+
+    def of_wish(self, wish: str) -> ImageRecord | None:
+        """The image that was made for a wish; None when it is not there, or not offered any more."""
+        return next((record for _, record in self._imported() if record.made_from == wish), None)
+
+    def of_slivers(self, forms: Collection[Form]) -> tuple[Image, ...]:
+        """Images made from slivers, which those may begin from who know of them."""
+        found = [record for _, record in self._imported() if record.made_from and record.form in forms]
+        return tuple(Image(name=record.name, forms=(record.form,)) for record in found)
+
+    def withdraw_wish(self, wish: str) -> None:
+        """Offer the image of a wish no more; it need not be there."""
+        with self.changing():
+            for edition, record, offered in self._all_imported():
+                if offered and record.made_from == wish:
+                    records.withdraw(self.path / edition)
+
+    def _refuse_name(self, source: Source) -> None:
         if not _NAME.fullmatch(source.name):
             raise ImageRefused(
                 f"{source.name!r} can't be the name of an image: lower-case letters, digits, dots, hyphens and "
@@ -139,6 +166,8 @@ class ImageFolder:
             )
         if source.name == DEBIAN_12.name:
             raise ImageRefused(f"{source.name!r} is built in; choose another name")
+
+    def _take(self, source: Source, made_from: str = "") -> Path:
         with self._one_builder(), self._fresh() as fresh:
             form = importing.FORMS[source.format]
             made = importing.take(source, fresh)
@@ -153,8 +182,9 @@ class ImageFolder:
                 size=_size(fresh),
                 made_at=records.now(),
                 init=made.init,
+                made_from=made_from,
             )
-            home = self.path / f"{source.name}-{form}-{made.digest}"
+            home = self.path / f"{f'of-sliver-{made_from}' if made_from else source.name}-{form}-{made.digest}"
             self._offer(fresh, home, record)
         return home
 

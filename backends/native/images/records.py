@@ -25,6 +25,7 @@ class ImageRecord:
     """See `backends.image_library.Edition`.
 
     init: command that a container of it begins with
+    made_from: identifier of a wish for an image of a sliver; such images are never offered to all
     """
 
     name: str
@@ -37,6 +38,7 @@ class ImageRecord:
     size: int = 0
     made_at: datetime
     init: str = DEFAULT_INIT
+    made_from: str = ""
 
 
 _AS_JSON: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)

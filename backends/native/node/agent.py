@@ -12,6 +12,7 @@ from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
 from backends.native.messages import Answer, Beat, Removal, Wiring
 from backends.native.node.manager import NodeManager
+from backends.own_images import ImageWish
 from backends.protocol import BackendError, Observation, SliverId, SliverSpec, Unavailable
 
 log = structlog.get_logger()
@@ -38,6 +39,8 @@ class Agent:
             "unwire": self._unwire,
             "observe": lambda _: self._manager.observe(),
             "inventory": lambda _: self._manager.inventory(),
+            "make-image": lambda body: self._manager.make_image(messages.read(ImageWish, body)),
+            "drop-image": self._drop_image,
             "console": lambda body: self._manager.console(SliverId(messages.read(str, body))),
         }
 
@@ -107,6 +110,10 @@ class Agent:
 
     def _wire(self, body: bytes) -> object:
         self._manager.wire(messages.read(Wiring, body))
+        return True
+
+    def _drop_image(self, body: bytes) -> object:
+        self._manager.drop_image(messages.read(str, body))
         return True
 
     def _unwire(self, body: bytes) -> object:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from pathlib import Path
 from typing import Protocol
 
 from backends.protocol import Machine
@@ -51,6 +52,18 @@ class Body(Protocol):
 
     def run(self, script: str) -> bool:
         """Run a shell script in it, as its root. False when a machine of this kind takes none now."""
+
+    def stand_still(self) -> None:
+        """Have nothing in it run until `go_on`; nothing happens when it is stopped."""
+
+    def go_on(self) -> None:
+        """Let it run again; nothing happens when it does, or is stopped."""
+
+    def pack(self, edition: str, target: Path, largest: int) -> None:
+        """Write its disk into a new file, without what makes this machine itself. It stands still, or is stopped.
+
+        edition: that its disk began from. largest: octets. Raises BackendError, Impossible: this kind can't be packed.
+        """
 
     def console(self) -> str:
         """What it has written to its console since it was started, or the newest part of it."""

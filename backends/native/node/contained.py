@@ -1,11 +1,12 @@
 """A machine that is a container: an image's files with the machine's own changes above, and a process tree on them."""
 
+import os
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from backends.native.images import ImageFolder
-from backends.native.node import accounts
+from backends.native.node import accounts, packing
 from backends.native.node.body import Plug
 from backends.native.node.consoles import newest
 from backends.native.node.container import CONSOLE_LOG, Container, settings_of
@@ -34,6 +35,8 @@ class ContainedBody:
         self._disk = Disk(kept, runtime / name, ids, slot)
         self._console = runtime / name / CONSOLE_LOG
         self._images = images
+        self._ids = ids
+        self._slot = slot
         self._base = ids.base(slot)
         self._processes = processes
         self._nameservers = nameservers
@@ -78,6 +81,23 @@ class ContainedBody:
         """Any that runs takes scripts."""
         self._container.run(script)
         return True
+
+    def stand_still(self) -> None:
+        """Freeze its processes."""
+        self._container.freeze()
+
+    def go_on(self) -> None:
+        """Thaw them."""
+        self._container.thaw()
+
+    def pack(self, edition: str, target: Path, largest: int) -> None:
+        """A tar of all its files."""
+        self._disk.mount(self._images.rootfs(edition))
+        namespace = self._ids.namespace(self._slot)
+        try:
+            packing.pack(self._disk.rootfs, namespace, target, largest)
+        finally:
+            os.close(namespace)
 
     def console(self) -> str:
         """From its log."""

@@ -70,6 +70,16 @@ class Container:
             how = [f"--timeout={_GRACE}"] if gracefully else ["--kill"]
             self._run("lxc-stop", *how, timeout=_STOP_TIMEOUT)
 
+    def freeze(self) -> None:
+        """Have none of its processes run; nothing happens when it is stopped. Raises BackendError."""
+        if self.is_running():
+            self._run("lxc-freeze", timeout=_STOP_TIMEOUT)
+
+    def thaw(self) -> None:
+        """Let them run again; nothing happens when they do. Raises BackendError."""
+        if self.is_running():
+            self._run("lxc-unfreeze", timeout=_STOP_TIMEOUT)
+
     def forget(self) -> None:
         """Remove what a start that was cut short has left; it must be stopped."""
         for kind in ("monitor", "payload"):

@@ -72,6 +72,11 @@ class IdRanges:
         finally:
             os.close(tree)
 
+    def namespace(self, slot: int) -> int:
+        """A descriptor of a slot's user namespace, the caller's to close."""
+        with self._lock:
+            return os.dup(self._kept(slot))
+
     def close(self) -> None:
         """Let go of all namespaces; mounts made with them stay."""
         with self._lock:
@@ -81,11 +86,15 @@ class IdRanges:
 
     def _namespace(self, slot: int) -> int:
         with self._lock:
-            if slot not in self._namespaces:
-                if len(self._namespaces) >= _MOST_KEPT:
-                    os.close(self._namespaces.pop(next(iter(self._namespaces))))
-                self._namespaces[slot] = _new_namespace(self.base(slot))
-            return self._namespaces[slot]
+            return self._kept(slot)
+
+    def _kept(self, slot: int) -> int:
+        """The caller holds the lock."""
+        if slot not in self._namespaces:
+            if len(self._namespaces) >= _MOST_KEPT:
+                os.close(self._namespaces.pop(next(iter(self._namespaces))))
+            self._namespaces[slot] = _new_namespace(self.base(slot))
+        return self._namespaces[slot]
 
 
 def _new_namespace(base: int) -> int:

@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from backends.native.images import DEBIAN_12, Holder, ImageFolder
@@ -23,11 +24,13 @@ from backends.native.network.links import LinkBridges
 from backends.native.network.wirings import Wirings
 from backends.native.node.bodies import Bodies
 from backends.native.node.machine import Machines
+from backends.native.node.snapshots import Snapshots
 from backends.native.node.tombstones import Tombstones
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.sense import problems
 from backends.native.settings import NodeSettings
+from backends.own_images import ImageSeen, ImageWish
 from backends.protocol import (
     Form,
     Impossible,
@@ -41,7 +44,7 @@ from backends.protocol import (
     Unavailable,
 )
 
-_PROGRAMS = ("lxc-start", "lxc-stop", "lxc-attach", "nft", "tc", "unshare")
+_PROGRAMS = ("lxc-start", "lxc-stop", "lxc-attach", "lxc-freeze", "nft", "nsenter", "tc", "unshare")
 _PROGRAMS_OF_VMS = ("qemu-img", "qemu-system-x86_64", "xorrisofs")
 _MIB = 1024 * 1024
 _CPU_OVERCOMMIT = 16
@@ -70,6 +73,8 @@ class NodeManager:
         self._disk_mib = _DISK_OVERCOMMIT * _free_disk_mib(self._journal.folder)
         self._watch: Watch | None = None
         self._machines: Machines | None = None
+        self._snapshots: Snapshots | None = None
+        self._packing = state / "packing"
 
     @property
     def name(self) -> str:
@@ -119,6 +124,9 @@ class NodeManager:
         self._links.restore()
         machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
         self._rules.install(self._machines.guest(record) for record in machines)
+        snapshots = Snapshots(self._packing, self._images, self._journal, bodies.of, self._sliver)
+        snapshots.recover()
+        self._snapshots = snapshots
         for record in machines:
             self._machines.observe(record)  # begins to watch it
 
@@ -182,7 +190,7 @@ class NodeManager:
             record = self._journal.get(spec.sliver)
             if record is not None and record.spec.generation > spec.generation:
                 return self._observed(record)
-            if found := problems(spec, self.inventory().offer, has_begun=record is not None and record.has_begun):
+            if found := problems(spec, self._all_offered(), has_begun=record is not None and record.has_begun):
                 raise Impossible("; ".join(found))
             if record is None:
                 record = self._open(spec)
@@ -230,7 +238,26 @@ class NodeManager:
             return ""
         return self._running_machines().console(record)
 
+    # Images made from slivers
+
+    def make_image(self, wish: ImageWish) -> ImageSeen:
+        """Begin to make an image of a machine here, or say how far it is."""
+        if self._snapshots is None:
+            raise Unavailable("this host is not ready yet; try again in a moment")
+        return self._snapshots.make(wish)
+
+    def drop_image(self, image: str) -> None:
+        """Offer an image of a machine no more."""
+        if self._snapshots is None:
+            raise Unavailable("this host is not ready yet; try again in a moment")
+        self._snapshots.drop(image)
+
     # Inside
+
+    def _all_offered(self) -> Offer:
+        """This host with the images that not everybody is told of."""
+        offer = self.inventory().offer
+        return replace(offer, images=(*offer.images, *self._images.of_slivers(self._forms)))
 
     def _open(self, spec: SliverSpec) -> Record:
         if isinstance(spec.shape, Segment):

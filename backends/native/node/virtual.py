@@ -22,7 +22,7 @@ from backends.native.node.consoles import newest
 from backends.native.node.disk import mounts_below, unmount
 from backends.native.node.domain import Domain, Hypervisor
 from backends.native.trees import delete_tree
-from backends.protocol import BackendError, Machine
+from backends.protocol import BackendError, Impossible, Machine
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
@@ -30,6 +30,7 @@ _NAMESPACE = uuid.UUID("3f1d2c5e-6c1b-4d6f-9a55-0f5f6f3f8f10")
 _MIB = 1024 * 1024
 _PERIOD = 100_000
 _QEMU_IMG_TIMEOUT = 300
+_NOT_PACKED = "images are made from containers here, and not yet from virtual machines"
 
 
 class VirtualBody:
@@ -135,6 +136,17 @@ class VirtualBody:
     def run(self, script: str) -> bool:
         """By the agent inside, when there is one: images need not have it. What it would do is in the seed as well."""
         return self._domain.run(script)
+
+    def stand_still(self) -> None:
+        """It can't be made to, yet."""
+        raise Impossible(_NOT_PACKED)
+
+    def go_on(self) -> None:
+        """It always does."""
+
+    def pack(self, edition: str, target: Path, largest: int) -> None:
+        """It can't be, yet."""
+        raise Impossible(_NOT_PACKED)
 
     def console(self) -> str:
         """From its log."""
