@@ -11,7 +11,7 @@ import structlog
 
 from backends.own_images import ImageMaker, ImageSeen, Progress
 from backends.protocol import Backend, BackendError, Unavailable
-from sfa_am.store import Store, events, own_images
+from sfa_am.store import Store, events, offers, own_images
 from sfa_am.store.events import Event
 from sfa_am.store.own_images import OwnImage, State
 
@@ -37,8 +37,10 @@ def _make(store: Store, backend: Backend | None, image: OwnImage, largest: int, 
         try:
             seen = backend.make_image(image.wish(largest))
         except Unavailable as e:
-            log.info("will try again", image=image.id, reason=str(e))
-            return
+            if not _has_lost_its_host(store, image):
+                log.info("will try again", image=image.id, reason=str(e))
+                return
+            seen = ImageSeen(progress=Progress.FAILED, fault="the component where the node was is not here any more")
         except BackendError as e:
             seen = ImageSeen(progress=Progress.FAILED, fault=str(e))
         except Exception:  # a backend may be anybody's
@@ -62,8 +64,9 @@ def _drop(store: Store, backend: Backend | None, image: OwnImage, now: datetime)
         try:
             backend.drop_image(image.id, image.offer)
         except Unavailable as e:
-            log.info("will try again", image=image.id, reason=str(e))
-            return
+            if not _has_lost_its_host(store, image):
+                log.info("will try again", image=image.id, reason=str(e))
+                return
         except Exception:  # never given up: it takes room until it is gone
             log.exception("an image could not be removed; will try again", image=image.id)
             return
@@ -71,3 +74,9 @@ def _drop(store: Store, backend: Backend | None, image: OwnImage, now: datetime)
         own_images.forget(tx, image.id)
         event = Event(at=now, actor="worker", what="image removed", sliver_id=image.sliver_id, detail=image.name)
         events.add(tx, [event])
+
+
+def _has_lost_its_host(store: Store, image: OwnImage) -> bool:
+    """Whether the operator has removed the host: then nobody will ever answer for it."""
+    with store.reading() as tx:
+        return offers.is_removed(tx, image.backend, image.offer)

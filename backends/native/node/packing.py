@@ -1,5 +1,5 @@
-"""A machine's files as one tar: read by the machine's own root, so that owners have their numbers of inside, and without
-what makes this machine itself.
+"""A machine's files as one tar: read by the machine's own root, so that owners have the numbers they have inside, and
+without what makes this machine itself.
 
 Left out, since whoever begins from it must not have it: the host's keys, the machine's identifier, and who may log in.
 """

@@ -9,7 +9,8 @@ from rspec import read_manifest
 from sfa_am.config import Limits
 from sfa_am.errors import AlreadyExists, BadArgs, NotFeasible, NotFound, Refused, Unavailable, Unsupported
 from sfa_am.orchestration.imaging import see_to_images
-from sfa_am.store import schema
+from sfa_am.store import offers, schema
+from sfa_am.store.offers import Wanted
 
 WEB = "urn:publicid:IDN+plc+image+alice//web"
 
@@ -143,6 +144,20 @@ def test_an_image_waits_for_a_backend_that_is_away(made):
     am.backend.is_away = False
     turn(am)
     assert listed(am) == [(WEB, "ready")]
+
+
+def test_an_image_whose_component_was_removed_is_forgotten_when_it_is_deleted(made):
+    am = made
+    create(am)
+    create(am, "second")
+    (offer,) = {row["offer"] for row in am.rows(schema.own_image)}
+    with am.store.transaction() as tx:
+        offers.wish(tx, "sim", offer, Wanted.REMOVED)
+    am.backend.is_away = True
+    am.service.delete_image(am.who(), WEB, now=am.now)
+    turn(am)
+    assert listed(am) == [(WEB.replace("web", "second"), "failed")]
+    assert len(am.rows(schema.own_image)) == 1
 
 
 def test_a_node_is_placed_where_its_image_is(make_aggregate):
