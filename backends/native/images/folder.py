@@ -10,6 +10,7 @@ container: rootfs/, the files as they are      vm: disk.qcow2, and beside it the
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
@@ -135,12 +136,14 @@ class ImageFolder:
         self._refuse_name(source)
         return self._take(source)
 
-    def take_from_sliver(self, source: Source, wish: str) -> Path:
+    def take_from_sliver(self, source: Source, wish: str, former: str) -> Path:
         """Make an image of what was packed of a sliver; the wish has one image, whose name no other has or gets.
+
+        former: edition that the sliver began from; a virtual machine's kernel is that of it
 
         Returns its folder. Raises ImageRefused, Unavailable.
         """
-        return self._take(source, made_from=wish)
+        return self._take(source, made_from=wish, kernel_of=former)
 
     def of_wish(self, wish: str) -> ImageRecord | None:
         """The image that was made for a wish; None when it is not there, or not offered any more."""
@@ -167,10 +170,14 @@ class ImageFolder:
         if source.name == DEBIAN_12.name:
             raise ImageRefused(f"{source.name!r} is built in; choose another name")
 
-    def _take(self, source: Source, made_from: str = "") -> Path:
+    def _take(self, source: Source, made_from: str = "", kernel_of: str = "") -> Path:
         with self._one_builder(), self._fresh() as fresh:
             form = importing.FORMS[source.format]
             made = importing.take(source, fresh)
+            if form is Form.VM and kernel_of:
+                known = disk_files(self.home(kernel_of))
+                for file in filter(None, (known.kernel, known.initrd)):
+                    shutil.copy(file, fresh / file.name)
             record = ImageRecord(
                 name=source.name,
                 form=form,

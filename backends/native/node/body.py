@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import Protocol
 
+from backends.image_library import Format
 from backends.protocol import Machine
 
 
@@ -60,10 +61,13 @@ class Body(Protocol):
         """Let it run again; nothing happens when it does, or is stopped."""
 
     def pack(self, edition: str, target: Path, largest: int) -> None:
-        """Write its disk into a new file, without what makes this machine itself. It stands still, or is stopped.
+        """Write its disk into a new file. It stands still, or is stopped.
 
         edition: that its disk began from. largest: octets. Raises BackendError, Impossible: this kind can't be packed.
         """
+
+    def clean(self, packed: Path) -> Format:
+        """Take out of what `pack` wrote what makes this machine itself; it may run again. Returns what the file is."""
 
     def console(self) -> str:
         """What it has written to its console since it was started, or the newest part of it."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from backends.image_library import Format
 from backends.native.images import ImageFolder
 from backends.native.node import accounts, packing
 from backends.native.node.body import Plug
@@ -98,6 +99,10 @@ class ContainedBody:
             packing.pack(self._disk.rootfs, namespace, target, largest)
         finally:
             os.close(namespace)
+
+    def clean(self, packed: Path) -> Format:
+        """It never came into the tar."""
+        return Format.ROOTFS_TAR
 
     def console(self) -> str:
         """From its log."""

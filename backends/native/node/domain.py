@@ -125,6 +125,24 @@ class Domain:
             raise problem
         return True
 
+    def suspend(self) -> None:
+        """Have it stand still, with all that it has written on its disk. Raises BackendError."""
+        try:
+            self._hypervisor.connection().lookupByName(self._name).suspend()
+        except libvirt.libvirtError as e:
+            if e.get_error_code() not in _GONE:
+                raise _failed(BackendError("the machine could not be held"), e) from e
+
+    def resume(self) -> None:
+        """Let it go on; nothing happens when it does, or is gone. Raises BackendError."""
+        try:
+            domain = self._hypervisor.connection().lookupByName(self._name)
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+        except libvirt.libvirtError as e:
+            if e.get_error_code() not in _GONE:
+                raise _failed(BackendError("the machine could not go on"), e) from e
+
     def _has_shut_down(self, domain: "libvirt.virDomain") -> bool:
         try:
             domain.shutdown()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from backends.image_library import Format, ImageRefused, Source
+from backends.image_library import ImageRefused, Source
 from backends.native.images import ImageFolder
 from backends.native.journal import Journal, Record
 from backends.native.node.body import Body
@@ -94,11 +94,11 @@ class Snapshots:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="packing-") as folder:
             packed = Path(folder) / "packed"
             with self._hold(wish.sliver):
-                self._pack(wish, packed)
-            source = Source(name=wish.name, file=packed, format=Format.ROOTFS_TAR, description="made from a sliver")
-            self._images.take_from_sliver(source, wish.image)
+                body, edition = self._pack(wish, packed)
+            source = Source(name=wish.name, file=packed, format=body.clean(packed), description="made from a sliver")
+            self._images.take_from_sliver(source, wish.image, edition)
 
-    def _pack(self, wish: ImageWish, target: Path) -> None:
+    def _pack(self, wish: ImageWish, target: Path) -> tuple[Body, str]:
         record = self._journal.get(wish.sliver)
         if record is None or not isinstance(record.spec.shape, Machine) or not record.has_begun:
             raise BackendError("the machine is not there any more, or has never been started")
@@ -110,3 +110,4 @@ class Snapshots:
         finally:
             body.go_on()
             mark.unlink(missing_ok=True)
+        return body, record.image

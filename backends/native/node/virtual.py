@@ -4,6 +4,7 @@ What the hypervisor opens must be where its own user can walk, which a private s
 mounted into the machine's folder below /run.
 """
 
+import contextlib
 import ctypes
 import math
 import os
@@ -14,9 +15,10 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from backends.image_library import Format
 from backends.native.images import ImageFolder
 from backends.native.images.folder import disk_files
-from backends.native.node import acceleration, seed
+from backends.native.node import acceleration, flattening, seed
 from backends.native.node.body import Plug
 from backends.native.node.consoles import newest
 from backends.native.node.disk import mounts_below, unmount
@@ -30,7 +32,7 @@ _NAMESPACE = uuid.UUID("3f1d2c5e-6c1b-4d6f-9a55-0f5f6f3f8f10")
 _MIB = 1024 * 1024
 _PERIOD = 100_000
 _QEMU_IMG_TIMEOUT = 300
-_NOT_PACKED = "images are made from containers here, and not yet from virtual machines"
+_NOT_PACKED = "images are made from machines that begin with the kernel of a built-in image; this one has a boot loader"
 
 
 class VirtualBody:
@@ -102,14 +104,16 @@ class VirtualBody:
 
     def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
         """Mount disk and image, and write the seed."""
-        home = self._images.home(edition)
+        self._mount(self._images.home(edition))
+        seed.write(seed.files(machine, plugs, self._nameservers), self._seed)
+
+    def _mount(self, home: Path) -> None:
         mounted = mounts_below(self._disk_mount.parent)
         # The image read only: it is everybody's, and the daemon would give it to the user its emulators run as.
         for source, target, flags in ((home, self._image_mount, _MS_RDONLY), (self._kept, self._disk_mount, 0)):
             target.mkdir(exist_ok=True)
             if target not in mounted:
                 _bind(source, target, flags)
-        seed.write(seed.files(machine, plugs, self._nameservers), self._seed)
 
     def delete_disk(self) -> None:
         """Unmount all and delete the disk."""
@@ -138,15 +142,30 @@ class VirtualBody:
         return self._domain.run(script)
 
     def stand_still(self) -> None:
-        """It can't be made to, yet."""
-        raise Impossible(_NOT_PACKED)
+        """Suspend it, after its agent, where one answers, has had it write down what it has in memory."""
+        if self._domain.first_process() > 0:
+            with contextlib.suppress(BackendError):
+                self._domain.run("sync")
+            self._domain.suspend()
 
     def go_on(self) -> None:
-        """It always does."""
+        """Resume it."""
+        if self._domain.first_process() > 0:
+            self._domain.resume()
 
     def pack(self, edition: str, target: Path, largest: int) -> None:
-        """It can't be, yet."""
-        raise Impossible(_NOT_PACKED)
+        """Its disk as one raw file; it begins with a kernel from outside, since only then is it one file system."""
+        if disk_files(self._images.home(edition)).kernel is None:
+            raise Impossible(_NOT_PACKED)
+        if _virtual_size(self._disk) > largest:
+            raise BackendError(f"the machine has a larger disk than an image may have, {largest // _MIB} MiB")
+        self._mount(self._images.home(edition))
+        flattening.flatten(self._disk_mount / self._disk.name, target)
+
+    def clean(self, packed: Path) -> Format:
+        """Take out of the disk what makes this machine itself."""
+        flattening.clean(packed)
+        return Format.RAW
 
     def console(self) -> str:
         """From its log."""
