@@ -77,6 +77,18 @@ def list_(session: Session, user: str | None, as_json: bool) -> None:
 
 @image.command()
 @click.argument("urn", metavar="IMAGE")
+@click.option("--with", "whom", type=click.Choice(["everybody", "nobody"]), default="everybody", show_default=True)
+@output.json_option
+@pass_session
+def share(session: Session, urn: str, whom: str, as_json: bool) -> None:
+    """Share an image with everybody, or with nobody any more. Nodes that began from it keep it."""
+    options = {"global": whom == "everybody"}
+    session.aggregate.call_am("ShareImage", urn, [as_struct(session.user_credential())], options)
+    output.done(f"{urn} is shared with {whom}.", {"urn": urn, **options}, as_json=as_json)
+
+
+@image.command()
+@click.argument("urn", metavar="IMAGE")
 @output.json_option
 @pass_session
 def delete(session: Session, urn: str, as_json: bool) -> None:

@@ -1,4 +1,5 @@
-"""The calls about images made from slivers: CreateImage, ListImages, DeleteImage, as ProtoGENI has them.
+"""The calls about images made from slivers: CreateImage, ListImages, DeleteImage, as ProtoGENI has
+them, and ShareImage.
 
 An image is named USER//NAME, so that users need not agree on names. Who may see one may begin machines from it: its
 creator, and everybody when it is shared.
@@ -8,8 +9,10 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from backends.protocol import Machine
-from credentials import URN
+from credentials import URN, Authorization
 from sfa_am.errors import AlreadyExists, BadArgs, NotFound, Reason, Refused, Unsupported
 from sfa_am.slices.desk import Desk, Presented
 from sfa_am.slices.identity import read_urn
@@ -78,29 +81,43 @@ class Imaging(Desk):
         Raises NotFound, also for an image of somebody else that is not shared; Refused for one that is.
         """
         auth = self._authorise(who, None, "listnodes", now)
+        with self._store.transaction() as tx:
+            image = self._own(tx, auth, image_urn)
+            own_images.drop(tx, image.id)
+            self._write_down_image(tx, who, auth, image, "DeleteImage", now)
+
+    def share_image(self, who: Presented, image_urn: str, *, shared: bool, now: datetime) -> None:
+        """Share an image with everybody, or not any more; nodes that began from it keep it. As `delete_image`."""
+        auth = self._authorise(who, None, "listnodes", now)
+        with self._store.transaction() as tx:
+            image = self._own(tx, auth, image_urn)
+            own_images.share(tx, image.id, shared=shared)
+            self._write_down_image(tx, who, auth, image, "ShareImage", now)
+
+    def _own(self, tx: Connection, auth: Authorization, image_urn: str) -> OwnImage:
+        """An image of the caller's. Raises NotFound, Refused."""
         caller = str(auth.actor).lower()
         urn = read_urn(image_urn, "image_urn")
-        with self._store.transaction() as tx:
-            image = own_images.by_name(tx, urn.name) if urn == self._identity.image(urn.name) else None
-            if image is None or not image.may_be_used_by(caller):
-                raise NotFound(f"there is no image {urn} here that you have made; ListImages tells yours")
-            if image.creator != caller:
-                raise Refused(f"image {urn} was made by {image.creator}; only they can delete it")
-            own_images.drop(tx, image.id)
-            events.add(
-                tx,
-                [
-                    Event(
-                        at=now,
-                        actor=str(auth.actor),
-                        spoken_by=auth.spoken_by,
-                        what="DeleteImage",
-                        sliver_id=image.sliver_id,
-                        request_id=who.request_id,
-                        detail=image.name,
-                    )
-                ],
-            )
+        image = own_images.by_name(tx, urn.name) if urn == self._identity.image(urn.name) else None
+        if image is None or not image.may_be_used_by(caller):
+            raise NotFound(f"there is no image {urn} here that you have made; ListImages tells yours")
+        if image.creator != caller:
+            raise Refused(f"image {urn} was made by {image.creator}; only they can change or delete it")
+        return image
+
+    def _write_down_image(
+        self, tx: Connection, who: Presented, auth: Authorization, image: OwnImage, what: str, now: datetime
+    ) -> None:
+        event = Event(
+            at=now,
+            actor=str(auth.actor),
+            spoken_by=auth.spoken_by,
+            what=what,
+            sliver_id=image.sliver_id,
+            request_id=who.request_id,
+            detail=image.name,
+        )
+        events.add(tx, [event])
 
 
 def _image_of(row: SliverRow, name: str, creator: str, *, shared: bool, now: datetime) -> OwnImage:

@@ -89,6 +89,11 @@ def record(tx: Connection, image: str, seen: ImageSeen) -> bool:
     return tx.execute(still.values(values)).rowcount > 0
 
 
+def share(tx: Connection, image: str, *, shared: bool) -> None:
+    """Have everybody see it, or its creator alone."""
+    tx.execute(update(own_image).where(own_image.c.id == image).values(shared=shared))
+
+
 def drop(tx: Connection, image: str) -> None:
     """Nobody shall see it any more, and its backend shall let it go."""
     tx.execute(update(own_image).where(own_image.c.id == image).values(state=State.DROPPING.value))

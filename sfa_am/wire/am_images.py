@@ -39,6 +39,23 @@ class ImageDoor(AggregateDoor):
 
         return await self._call("ListImages", caller, read)
 
+    async def xmlrpc_ShareImage(self, caller: Caller, *sent: object) -> Triple:  # noqa: N802
+        """Share an image, or not any more. Our own: ProtoGENI decides that when an image is made."""
+
+        def read() -> Call:
+            names = ("image_urn", "credentials", "options")
+            urn, creds, opts = arguments.expect("ShareImage", sent, names, optional=1)
+            (presented, given), image, now = who(caller, creds, opts), arguments.text(urn, "image_urn"), self._now()
+            shared = arguments.flag(given, "global")
+
+            def call() -> object:
+                self._service.share_image(presented, image, shared=shared, now=now)
+                return True
+
+            return call
+
+        return await self._call("ShareImage", caller, read)
+
     async def xmlrpc_DeleteImage(self, caller: Caller, *sent: object) -> Triple:  # noqa: N802
         """Offer an image no more."""
 

@@ -84,7 +84,7 @@ def test_others_neither_see_nor_use_nor_delete_it_until_it_is_shared(made):
     assert listed(am, bob, alice) == [("urn:publicid:IDN+plc+image+alice//all", "ready")]
     with pytest.raises(NotFound):
         am.service.delete_image(am.who(bob), WEB, now=am.now)
-    with pytest.raises(Refused, match="only they can delete it"):
+    with pytest.raises(Refused, match="only they can change or delete it"):
         am.service.delete_image(am.who(bob), WEB.replace("web", "all"), now=am.now)
     for image, refused in ((WEB, True), ("alice//web", True), ("alice//all", False)):
         asked = am.service.allocate, am.who(bob), am.slice_urn, node(image)
@@ -94,6 +94,18 @@ def test_others_neither_see_nor_use_nor_delete_it_until_it_is_shared(made):
                 call(*arguments, end_at=None, dry_run=True, now=am.now)
         else:
             assert call(*arguments, end_at=None, dry_run=True, now=am.now).slivers
+
+
+def test_an_image_is_shared_later_and_taken_back(made):
+    am, alice, bob = made, made.federation.alice, made.federation.bob
+    create(am)
+    turn(am)
+    sent = [am.federation.credential(alice)]
+    for shared, seen in ((True, [(WEB, "ready")]), (False, [])):
+        assert am.v3(alice, "ShareImage", WEB, sent, {"global": shared})["value"] is True
+        assert listed(am, bob, str(alice.urn)) == seen
+    theirs = [am.federation.credential(bob)]
+    assert am.v3(bob, "ShareImage", WEB, theirs, {"global": True})["code"]["geni_code"] == 12
 
 
 def test_names_links_and_what_is_not_made_are_refused(am):
