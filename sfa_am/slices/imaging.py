@@ -1,7 +1,8 @@
 """The calls about images made from slivers: CreateImage, ListImages, DeleteImage, as ProtoGENI has
 them, and ShareImage.
 
-An image is named USER//NAME, so that users need not agree on names. Who may see one may begin machines from it: its
+An image is named USER//NAME, so that users need not agree on names; AUTHORITY:USER//NAME where the user is of another
+authority than this aggregate, since a federation has many an alice. Who may see one may begin machines from it: its
 creator, and everybody when it is shared.
 """
 
@@ -12,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from backends.protocol import Machine
-from credentials import URN, Authorization
+from credentials import URN, Authorization, BadName
 from sfa_am.errors import AlreadyExists, BadArgs, NotFound, Reason, Refused, Unsupported
 from sfa_am.slices.desk import Desk, Presented
 from sfa_am.slices.identity import read_urn
@@ -47,9 +48,10 @@ class Imaging(Desk):
         urn = read_urn(sliver_urn, "sliver_urn")
         if urn.type != "sliver":
             raise BadArgs(f"sliver_urn {urn} names a {urn.type}, not a sliver; Describe tells them")
+        called = self._called(auth.actor, name)
         with self._store.transaction() as tx:
             (row,) = self._changeable(tx, Named(slice=None, slivers=(urn,)), auth).slivers
-            image = _image_of(row, f"{auth.actor.name}//{name}", str(auth.actor).lower(), shared=shared, now=now)
+            image = _image_of(row, called.name, str(auth.actor).lower(), shared=shared, now=now)
             if own_images.by_name(tx, image.name) is not None:
                 raise AlreadyExists(
                     f"there is an image {image.name!r} here, or it is just being removed; DeleteImage it and ask "
@@ -64,7 +66,7 @@ class Imaging(Desk):
                 )
             own_images.add(tx, image)
             self._write_down(tx, who, auth, None, [row], now, detail="CreateImage")
-        return self._identity.image(image.name), image
+        return called, image
 
     def list_images(self, who: Presented, user_urn: str, *, now: datetime) -> Sequence[tuple[URN, OwnImage]]:
         """The images that a user has made: all of one's own, and those of another that are shared."""
@@ -93,6 +95,14 @@ class Imaging(Desk):
             image = self._own(tx, auth, image_urn)
             own_images.share(tx, image.id, shared=shared)
             self._write_down_image(tx, who, auth, image, "ShareImage", now)
+
+    def _called(self, creator: URN, name: str) -> URN:
+        is_ours = creator.authority.lower() == self._identity.authority.lower()
+        user = creator.name if is_ours else f"{creator.authority}:{creator.name}"
+        try:
+            return self._identity.image(f"{user.lower()}//{name}")
+        except BadName as e:
+            raise BadArgs(f"image name {name!a:.80} is too long together with your own; choose a shorter one") from e
 
     def _own(self, tx: Connection, auth: Authorization, image_urn: str) -> OwnImage:
         """An image of the caller's. Raises NotFound, Refused."""

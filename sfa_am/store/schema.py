@@ -340,7 +340,7 @@ own_image = Table(
     "own_image",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("name", String(80), nullable=False, unique=True),  # user//name, as in its URN
+    Column("name", String(255), nullable=False, unique=True),  # user//name, as in its URN
     Column("creator", String(255), nullable=False, index=True),  # URN, folded
     Column("sliver_id", String(32), nullable=False),  # it was made from this one, which may be gone
     Column("backend", String(16), nullable=False),

@@ -1,6 +1,9 @@
 """CreateImage, ListImages, DeleteImage: who may, what is refused, what becomes of a wish."""
 
+from datetime import timedelta
+
 import pytest
+from conftest import NOW, Federation
 from unit.am.small import everything, request
 
 from backends.protocol import Machine
@@ -9,8 +12,9 @@ from rspec import read_manifest
 from sfa_am.config import Limits
 from sfa_am.errors import AlreadyExists, BadArgs, NotFeasible, NotFound, Refused, Unavailable, Unsupported
 from sfa_am.orchestration.imaging import see_to_images
-from sfa_am.store import offers, schema
+from sfa_am.store import offers, schema, trust
 from sfa_am.store.offers import Wanted
+from sfa_am.store.trust import RootRow
 
 WEB = "urn:publicid:IDN+plc+image+alice//web"
 
@@ -23,8 +27,8 @@ def sliver(am, name="left") -> str:
     return next(str(state.urn) for state in am.status() if state.client_id == name)
 
 
-def create(am, name="web", node="left", *, shared=False):
-    urn, _ = am.service.create_image(am.who(), am.slice_urn, name, sliver(am, node), shared=shared, now=am.now)
+def create(am, name="web", node="left", *, shared=False, person=None):
+    urn, _ = am.service.create_image(am.who(person), am.slice_urn, name, sliver(am, node), shared=shared, now=am.now)
     return str(urn)
 
 
@@ -94,6 +98,31 @@ def test_others_neither_see_nor_use_nor_delete_it_until_it_is_shared(made):
                 call(*arguments, end_at=None, dry_run=True, now=am.now)
         else:
             assert call(*arguments, end_at=None, dry_run=True, now=am.now).slivers
+
+
+def test_users_of_the_same_name_at_two_authorities_have_images_of_the_same_name(made):
+    am, elsewhere = made, Federation("elsewhere")
+    root = RootRow(
+        fingerprint=elsewhere.root.fingerprint,
+        gid=elsewhere.root.pem,
+        names=("elsewhere",),
+        legacy_sha1=False,
+        added_at=NOW,
+        added_by="test",
+    )
+    with am.store.transaction() as tx:
+        trust.put(tx, root)
+    am.now += timedelta(seconds=1)  # the gate looks for new roots that often
+    create(am)
+    theirs = create(am, person=elsewhere.alice)
+    assert theirs == WEB.replace("alice", "elsewhere:alice")
+    turn(am)
+    assert listed(am) == [(WEB, "ready")]
+    assert listed(am, elsewhere.alice) == [(theirs, "ready")]
+    for image, person in ((theirs, None), (WEB, elsewhere.alice)):
+        with pytest.raises(BadArgs, match="that you may use"):
+            am.service.allocate(am.who(person), am.slice_urn, node(image), end_at=None, dry_run=True, now=am.now)
+    am.service.allocate(am.who(elsewhere.alice), am.slice_urn, node(theirs), end_at=None, dry_run=True, now=am.now)
 
 
 def test_an_image_is_shared_later_and_taken_back(made):

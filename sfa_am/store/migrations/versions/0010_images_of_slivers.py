@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "own_image",
         sa.Column("id", sa.String(32), nullable=False),
-        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
         sa.Column("creator", sa.String(255), nullable=False),
         sa.Column("sliver_id", sa.String(32), nullable=False),
         sa.Column("backend", sa.String(16), nullable=False),
