@@ -60,7 +60,7 @@ class ImageMaker(Protocol):
         """Have it made, without waiting for that: MAKING asks for another call. Raises Unavailable, Impossible."""
 
     def drop_image(self, image: str, offer: str) -> None:
-        """Have it offered no more; machines that began from it keep it. Absent already is success. Raises Unavailable.
+        """Have it offered no more; machines that began from it keep it. Absent already is success.
 
-        image: as in `ImageWish`
+        image: as in `ImageWish`. Raises Unavailable: ask again, also while it is still being made.
         """

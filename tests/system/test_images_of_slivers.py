@@ -10,7 +10,7 @@ from system.conftest import run_over_ssh
 from backends.conformance import Quiet, until_settled
 from backends.native.images import DEBIAN_12, ImageFolder
 from backends.own_images import ImageWish, Progress
-from backends.protocol import Account, Form, Impossible, Machine, Seen, SliceId, SliverId, SliverSpec
+from backends.protocol import Account, Form, Impossible, Machine, Seen, SliceId, SliverId, SliverSpec, Unavailable
 
 pytestmark = [pytest.mark.needs("root", "lxc"), pytest.mark.timeout(300)]
 
@@ -112,6 +112,22 @@ def test_an_image_stays_for_its_slivers_and_goes_with_the_last(backend, own_imag
     backend.remove(SliverId("third"), "node1", 1)
     backend.remove(SliverId("second"), "node1", 2)
     assert list(own_images.glob("of-sliver-*")) == []
+
+
+def test_an_image_that_is_still_being_made_is_dropped_after_that(backend, own_images, ssh_key):
+    until_settled(backend, spec("first", ssh_key))
+    assert backend.make_image(wish("first")).progress is Progress.MAKING
+    with pytest.raises(Unavailable, match="still being made"):
+        backend.drop_image("i1", "node1")
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            backend.drop_image("i1", "node1")
+            break
+        except Unavailable:
+            assert time.monotonic() < deadline, "waited too long"
+            time.sleep(0.1)
+    assert list(own_images.glob("of-sliver-*")) == list(own_images.glob(".building-*")) == []
 
 
 def test_no_image_is_made_of_what_is_too_large_or_not_there(backend, own_images, ssh_key):

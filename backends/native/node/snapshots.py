@@ -18,7 +18,7 @@ from backends.native.images import ImageFolder
 from backends.native.journal import Journal, Record
 from backends.native.node.body import Body
 from backends.own_images import ImageSeen, ImageWish, Progress
-from backends.protocol import BackendError, Machine, SliverId
+from backends.protocol import BackendError, Machine, SliverId, Unavailable
 
 log = structlog.get_logger()
 
@@ -70,7 +70,11 @@ class Snapshots:
         return _BEGUN
 
     def drop(self, image: str) -> None:
-        """Offer it no more, and remove it unless machines stand on it."""
+        """Offer it no more, and remove it unless machines stand on it. Raises Unavailable while it is being made."""
+        with self._lock:
+            if self._under_way.get(image) is _BEGUN:
+                raise Unavailable("the image is still being made; it can be dropped after that")
+            self._under_way.pop(image, None)
         self._images.withdraw_wish(image)
         self._images.collect()
 
@@ -78,9 +82,12 @@ class Snapshots:
         fault = ""
         try:
             self._pack_and_take(wish)
-        except (BackendError, ImageRefused) as e:
+        except BackendError as e:
             log.warning("no image was made", image=wish.image, reason=str(e), notes=getattr(e, "__notes__", []))
             fault = str(e)
+        except ImageRefused as e:  # told to operators: it may quote a program that is none of the researcher's business
+            log.warning("no image was made", image=wish.image, reason=str(e))
+            fault = "what is on the machine can't be an image; the operator's log says why"
         except Exception:  # a full disk: whoever waits for it must hear something
             log.exception("no image was made", image=wish.image)
             fault = "the image could not be made; the operator's log says why"
