@@ -3,6 +3,9 @@ so that tests can run side by side, in other processes and other checkouts too."
 
 import socket
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from backends.native.network.bridge import holder_of
 
 _PLACES = 12
 _PORTS = 500
@@ -17,15 +20,21 @@ class Place:
 
     @classmethod
     def take(cls) -> "Place":
-        """The first that is free. Its holder listens under its name, which the kernel gives to one process only."""
+        """The first that is free. Its holder listens under its name, which the kernel gives to one process only.
+
+        Not one whose network is still there, which tests have left that were killed.
+        """
         for number in range(_PLACES):
             claim = socket.socket(socket.AF_UNIX)
+            place = cls(number, claim)
             try:
                 claim.bind(f"\0sfa-am-test-place-{number}")
             except OSError:
                 claim.close()
-            else:
-                return cls(number, claim)
+                continue
+            if holder_of(IPv4Address(place.gateway)) is None:
+                return place
+            claim.close()
         raise AssertionError(f"all {_PLACES} places are taken: do other tests run on this host?")
 
     def leave(self) -> None:

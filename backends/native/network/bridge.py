@@ -34,13 +34,14 @@ def ensure_control_bridge(name: str, network: IPv4Network) -> None:
     _write(f"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1")
     with IPRoute() as netlink:
         index = _index(netlink, name)
-        host = str(next(network.hosts()))
-        for address in netlink.get_addr(family=AF_INET):
-            local = address.get_attr("IFA_LOCAL")
-            if local == host and address["index"] != index:
-                raise Unavailable(f"the control network {network} is in use on this host; set another control_network")
+        host = next(network.hosts())
+        if (holder := holder_of(host)) not in (None, name):
+            raise Unavailable(
+                f"the control network {network} is in use on this host, by its interface {holder}; "
+                "set another control_network"
+            )
         try:
-            netlink.addr("add", index=index, address=host, prefixlen=network.prefixlen)
+            netlink.addr("add", index=index, address=str(host), prefixlen=network.prefixlen)
         except NetlinkError as e:
             if e.code != errno.EEXIST:
                 raise
