@@ -14,6 +14,7 @@ from system.place import Place
 from system.server import RunningServer
 
 from backends.native.cleanup import clean, leftovers
+from backends.native.images import DEBIAN_12, ImageFolder
 from backends.protocol import BackendError, Form
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -30,8 +31,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def build_images() -> None:
     """All of ours, unless they are there."""
-    from backends.native.images import DEBIAN_12, ImageFolder
-
     for form in Form:
         ImageFolder(IMAGES).build(DEBIAN_12.name, form)
 
@@ -41,6 +40,16 @@ def images() -> Path:
     """The folder of disk images, built once and kept between runs."""
     build_images()
     return IMAGES
+
+
+def folder_beside(images: Path, folder: Path) -> Path:
+    """A new image folder of a test's own, in which the built-in images are those of all tests."""
+    folder.mkdir()
+    shared = ImageFolder(images)
+    for form in Form:
+        edition = shared.edition(DEBIAN_12.name, form)
+        (folder / edition).symlink_to(images.absolute() / edition)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from system.conftest import run_over_ssh
+from system.conftest import folder_beside, run_over_ssh
 
 from backends.conformance import Quiet, until_settled
-from backends.native.images import DEBIAN_12, ImageFolder
+from backends.native.images import DEBIAN_12
 from backends.own_images import ImageWish, Progress
-from backends.protocol import Account, Form, Impossible, Machine, Seen, SliceId, SliverId, SliverSpec, Unavailable
+from backends.protocol import Account, Impossible, Machine, Seen, SliceId, SliverId, SliverSpec, Unavailable
 
 pytestmark = [pytest.mark.needs("root", "lxc"), pytest.mark.timeout(300)]
 
@@ -20,13 +20,7 @@ LARGEST = 2 * 1024**3
 @pytest.fixture
 def own_images(images, native_state):
     """An image folder where the built-in ones are those of all tests."""
-    folder = native_state.parent / "images"
-    folder.mkdir()
-    shared = ImageFolder(images)
-    for form in Form:
-        edition = shared.edition(DEBIAN_12.name, form)
-        (folder / edition).symlink_to(images.absolute() / edition)
-    return folder
+    return folder_beside(images, native_state.parent / "images")
 
 
 @pytest.fixture

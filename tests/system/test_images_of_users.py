@@ -5,12 +5,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from system.conftest import serving
+from system.conftest import folder_beside, serving
 from system.machines import shell
 from system.server import RunningServer, allocate, provision, states
 
-from backends.native.images import DEBIAN_12, ImageFolder
-from backends.protocol import Form
 from sfi_tool.errors import Refusal
 from sfi_tool.identity import as_struct
 
@@ -21,13 +19,7 @@ pytestmark = [pytest.mark.needs("root", "lxc"), pytest.mark.timeout(300)]
 def image_folder(images):
     """On a disk: images are too large for the memory, and belong there."""
     with tempfile.TemporaryDirectory(prefix="sfa-am-test-") as room:
-        folder = Path(room) / "images"
-        folder.mkdir()
-        shared = ImageFolder(images)
-        for form in Form:
-            edition = shared.edition(DEBIAN_12.name, form)
-            (folder / edition).symlink_to(images.absolute() / edition)
-        yield folder
+        yield folder_beside(images, Path(room) / "images")
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from system.conftest import run_over_ssh
+from system.conftest import folder_beside, run_over_ssh
 from system.hypervisor import hypervisor_running
 
 from backends.conformance import Quiet, until_settled
-from backends.native.images import DEBIAN_12, ImageFolder
+from backends.native.images import DEBIAN_12
 from backends.own_images import ImageWish, Progress
 from backends.protocol import Account, Form, Machine, SliceId, SliverId, SliverSpec
 
@@ -27,14 +27,8 @@ def hypervisor():
 @pytest.fixture
 def own_images(images):
     with tempfile.TemporaryDirectory(prefix="sfa-am-test-") as room:
-        folder = Path(room) / "images"
-        folder.mkdir()
         Path(room).chmod(0o755)
-        shared = ImageFolder(images)
-        for form in Form:
-            edition = shared.edition(DEBIAN_12.name, form)
-            (folder / edition).symlink_to(images.absolute() / edition)
-        yield folder
+        yield folder_beside(images, Path(room) / "images")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from system.conftest import run_over_ssh, serving
+from system.conftest import folder_beside, run_over_ssh, serving
 from system.hypervisor import hypervisor_running
 from system.machines import shell
 from system.server import RunningServer, allocate, provision, states
@@ -34,13 +34,7 @@ def room():
 @pytest.fixture
 def own_images(images, room):
     """An image folder where the built-in ones are those of all tests."""
-    folder = room / "images"
-    folder.mkdir()
-    shared = ImageFolder(images)
-    for form in Form:
-        edition = shared.edition(DEBIAN_12.name, form)
-        (folder / edition).symlink_to(images.absolute() / edition)
-    return ImageFolder(folder)
+    return ImageFolder(folder_beside(images, room / "images"))
 
 
 @pytest.fixture
