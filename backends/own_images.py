@@ -1,7 +1,7 @@
 """Images that researchers make from their slivers: the contract between the aggregate manager and a backend.
 
 A backend need not have it. One that does implements `ImageMaker` beside `backends.protocol.Backend`. An image is held
-where it was made; machines that begin from it are asked for there.
+where it was made; machines that begin from it are asked for there first, and at any other of its offers otherwise.
 """
 
 from dataclasses import dataclass

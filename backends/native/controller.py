@@ -4,6 +4,7 @@ It keeps nothing: which sliver should be where it is told by the aggregate manag
 A node that has not been heard for some seconds is away: its slivers are left in peace, and nobody waits for it.
 """
 
+import random
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,20 @@ import structlog
 
 from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
-from backends.native.messages import AWAY_AFTER, Answer, Beat, Inventory, Removal, Sight, Unreadable, Wiring
+from backends.native.carrying import Carrier, Trip, holds, with_each_others_images
+from backends.native.messages import (
+    AWAY_AFTER,
+    Answer,
+    Beat,
+    ImageLacking,
+    ImageNamed,
+    Inventory,
+    Order,
+    Removal,
+    Sight,
+    Unreadable,
+    Wiring,
+)
 from backends.native.node.agent import Agent
 from backends.native.sense import problems
 from backends.native.topology import Topology
@@ -24,6 +38,7 @@ from backends.protocol import (
     BackendError,
     Host,
     Impossible,
+    Machine,
     Observation,
     Offer,
     Seen,
@@ -79,6 +94,7 @@ class NativeBackend:
         self._host: Host | None = None
         self._stopping = threading.Event()
         self._watchdog: threading.Thread | None = None
+        self._carrier = Carrier(self._request, self._stopping)
 
     # Life
 
@@ -107,13 +123,17 @@ class NativeBackend:
     # What there is
 
     def offers(self) -> Sequence[Offer]:
-        """The nodes that are there, in the order of their names."""
+        """The nodes that are there, in the order of their names. An image that one has can be had at all of them."""
         with self._lock:
-            return [node.inventory.offer for _, node in sorted(self._nodes.items()) if node.is_up]
+            offers = [node.inventory.offer for _, node in sorted(self._nodes.items()) if node.is_up]
+        return with_each_others_images(offers)
 
     def problems(self, specs: Sequence[SliverSpec]) -> Sequence[str]:
         """What the nodes they are for have not got."""
-        return [problem for spec in specs for problem in problems(spec, self._node(spec.offer).inventory.offer)]
+        offers = {offer.name: offer for offer in self.offers()}
+        for spec in specs:
+            self._node(spec.offer)
+        return [problem for spec in specs if spec.offer in offers for problem in problems(spec, offers[spec.offer])]
 
     def limits(self) -> Mapping[str, int]:
         """As many at once as all nodes together take."""
@@ -130,7 +150,7 @@ class NativeBackend:
             raise Impossible("; ".join(found))
         for link in self._topology.put(spec):
             self._wire_all(link)
-        observation = self._ask(node, "converge", spec, Observation, _PATIENCE)
+        observation = self._order(node, spec)
         if observation.seen is Seen.ABSENT:  # a removal overtook this wish
             self._rewire(self._topology.drop(spec.sliver, spec.generation), node)
         return replace(observation, offer=node.name)
@@ -181,6 +201,32 @@ class NativeBackend:
     def drop_image(self, image: str, offer: str) -> None:
         """On the node where it was made. See `ImageMaker`."""
         self._ask(self._node(offer), "drop-image", image, bool, _PATIENCE)
+
+    # Images that are held elsewhere
+
+    def _order(self, node: _Node, spec: SliverSpec) -> Observation:
+        """Have a node make it so, with the image brought there first if need be."""
+        try:
+            return self._ask(node, "converge", Order(spec=spec), Observation, _PATIENCE)
+        except ImageLacking:
+            if not isinstance(spec.shape, Machine) or (holder := self._holder(spec.shape, node)) is None:
+                raise
+            image = ImageNamed(name=spec.shape.image, form=spec.shape.form)
+            edition = self._ask(holder, "edition-of", image, str, _SHORT_PATIENCE)
+        try:
+            return self._ask(node, "converge", Order(spec=spec, edition=edition), Observation, _PATIENCE)
+        except ImageLacking:
+            self._carrier.carry(Trip(edition, holder=holder.name, target=node.name))
+            return Observation(sliver=spec.sliver, generation=0, seen=Seen.MAKING)
+
+    def _holder(self, machine: Machine, but: _Node) -> _Node | None:
+        """Another node that has a machine's image; None when none has. Raises Unavailable when one has that is away."""
+        with self._lock:
+            found = [node for node in self._nodes.values() if node is not but and holds(node.inventory, machine)]
+        up = [node for node in found if node.is_up]
+        if found and not up:
+            raise Unavailable("the place that holds the image does not answer now; it will be tried again")
+        return random.choice(up) if up else None  # noqa: S311 - so that they share the work
 
     # Nodes that come and go
 

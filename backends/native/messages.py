@@ -13,7 +13,18 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from backends.protocol import BackendError, Impossible, Observation, Offer, Segment, SliverId, Unavailable
+from backends.protocol import (
+    BackendError,
+    Form,
+    Image,
+    Impossible,
+    Observation,
+    Offer,
+    Segment,
+    SliverId,
+    SliverSpec,
+    Unavailable,
+)
 
 T = TypeVar("T")
 
@@ -22,6 +33,29 @@ BEAT_EVERY = 1.0
 
 AWAY_AFTER = 3.0
 """A node that has not been heard for so many seconds is away."""
+
+
+class ImageLacking(Impossible):
+    """A node has not the image that a machine is to begin from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A sliver that shall exist.
+
+    edition: of its image, as another node holds it; empty when this node is to know by itself
+    """
+
+    spec: SliverSpec
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageNamed:
+    """An image for a form of machines, by the name that requests have for it."""
+
+    name: str
+    form: Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +98,13 @@ class Inventory:
     offer:    what it can make, under its own name
     underlay: where other nodes reach its ends of tunnels; None when links never leave it
     parallel: how many slivers it makes at once
+    private:  images that it holds and that not everybody is told of
     """
 
     offer: Offer
     underlay: IPv4Address | None
     parallel: int
+    private: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +132,13 @@ class Answer:
     """A node's reply: the answer's own JSON, or what it refuses with."""
 
     body: str = ""
-    refusal: Literal["", "Unavailable", "Impossible", "BackendError"] = ""
+    refusal: Literal["", "Unavailable", "ImageLacking", "Impossible", "BackendError"] = ""
     sentence: str = ""
 
 
-_REFUSALS: dict[str, type[BackendError]] = {kind.__name__: kind for kind in (Unavailable, Impossible, BackendError)}
+_REFUSALS: dict[str, type[BackendError]] = {
+    kind.__name__: kind for kind in (Unavailable, ImageLacking, Impossible, BackendError)
+}
 
 _adapters: dict[type, TypeAdapter[Any]] = {}
 

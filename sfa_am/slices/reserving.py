@@ -14,7 +14,7 @@ from rspec import Request, RSpecError, WrongVersion, read_request
 from sfa_am.errors import AlreadyExists, BadArgs, BadVersion, NotFeasible, Reason
 from sfa_am.slices import lease, logins
 from sfa_am.slices.addresses import AddressPlan
-from sfa_am.slices.begun_from import bound, with_images
+from sfa_am.slices.begun_from import begun
 from sfa_am.slices.change import changed, waiting
 from sfa_am.slices.desk import (
     Attempt,
@@ -230,9 +230,11 @@ class Reserving(Desk):
             )
         addresses = _networks_of(here)
         try:
-            there, begun = bound(tx, request, auth.actor, self._identity)
-            plan = self._vacancy.take(tx, lambda room: place(there, room, self._identity, AddressPlan(addresses)))
-            plan = with_images(plan, begun)
+            wish = begun(tx, request, auth.actor, self._identity)
+            plan = self._vacancy.take(
+                tx,
+                lambda room: wish.placed(lambda one: place(one, room, self._identity, AddressPlan(addresses))),
+            )
         except SoldOut as e:
             raise NotFeasible(f"somebody else was quicker: {e}; ask again for what is left") from e
         self._policies.admit(tx, _asked(auth, plan))

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from pyroute2 import IPRoute, NetNS, netns
+from system.image_folders import folder_beside
 from system.server import PROGRAMS, RunningServer
 
 from backends.native.cleanup import clean, leftovers, shut_down
@@ -138,7 +139,7 @@ class Wire:
 
 
 class Node:
-    """A host with a node manager."""
+    """A host with a node manager. images: a folder with those that are built in"""
 
     def __init__(self, wire: Wire, number: int, home: Path, images: Path) -> None:
         self.name = f"node{number}"
@@ -147,14 +148,14 @@ class Node:
         self._lodging = Lodging(namespace)
         self.state = home / self.name
         self.log = home / f"{self.name}.log"
-        self._images = images
+        self.images = folder_beside(images, home / f"{self.name}-images")
         self.process: subprocess.Popen[bytes] | None = None
 
     def join(self, token: str) -> None:
         """Become one of the backend's hosts, with settings for this small world."""
-        self._run("join", token)
+        self._run("join", token, "--state", self.state)
         settings = {
-            "image_folder": str(self._images),
+            "image_folder": str(self.images),
             "publish_address": str(self.address),
             "underlay": str(self.address),
             "first_id": 1_000_000 + self.number * 100_000_000,
@@ -219,9 +220,13 @@ class Node:
         with self._lodging.entered():
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def _run(self, *arguments: str) -> None:
+    def image(self, command: str, *arguments: str | Path) -> None:
+        """`sfa-node image` on it."""
+        self._run("image", "--state", self.state, command, *arguments)
+
+    def _run(self, *arguments: str | Path) -> None:
         with self._lodging.entered():
-            command = [PROGRAMS / "sfa-node", *arguments, "--state", self.state]
+            command = [PROGRAMS / "sfa-node", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -42,16 +42,6 @@ def images() -> Path:
     return IMAGES
 
 
-def folder_beside(images: Path, folder: Path) -> Path:
-    """A new image folder of a test's own, in which the built-in images are those of all tests."""
-    folder.mkdir()
-    shared = ImageFolder(images)
-    for form in Form:
-        edition = shared.edition(DEBIAN_12.name, form)
-        (folder / edition).symlink_to(images.absolute() / edition)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def place():
     """Ports and a network for the backends of this process, one after the other."""

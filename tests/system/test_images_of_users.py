@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from system.conftest import folder_beside, serving
+from system.conftest import serving
+from system.image_folders import folder_beside
 from system.machines import shell
 from system.server import RunningServer, allocate, provision, states
 

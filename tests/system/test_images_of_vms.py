@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from system.conftest import folder_beside, run_over_ssh
+from system.conftest import run_over_ssh
 from system.hypervisor import hypervisor_running
+from system.image_folders import folder_beside
 
 from backends.conformance import Quiet, until_settled
 from backends.native.images import DEBIAN_12

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from system.conftest import folder_beside, run_over_ssh, serving
+from system.conftest import run_over_ssh, serving
 from system.hypervisor import hypervisor_running
+from system.image_folders import folder_beside, packed_rootfs
 from system.machines import shell
 from system.server import RunningServer, allocate, provision, states
 
 from backends.conformance import Quiet, until_settled
 from backends.image_library import Format, Source
-from backends.native.images import DEBIAN_12, ImageFolder
+from backends.native.images import ImageFolder
 from backends.protocol import Account, Form, Machine, Seen, SliceId, SliverId, SliverSpec
 
 pytestmark = [pytest.mark.needs("root", "lxc", "qemu-img"), pytest.mark.timeout(300)]
@@ -39,14 +40,7 @@ def own_images(images, room):
 
 @pytest.fixture
 def rootfs_tar(images, room):
-    """The files of the built-in image with one more, packed as an operator would."""
-    shared = ImageFolder(images)
-    path, note = room / "mine.tar", room / "whose"
-    note.write_text("an operator's\n")
-    rootfs = shared.rootfs(shared.edition(DEBIAN_12.name, Form.CONTAINER))
-    subprocess.run(["tar", "--numeric-owner", "-C", rootfs, "-cf", path, "."], check=True)
-    subprocess.run(["tar", "--numeric-owner", "-C", room, "-rf", path, "./whose"], check=True)
-    return path
+    return packed_rootfs(images, room)
 
 
 @pytest.fixture

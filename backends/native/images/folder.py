@@ -15,12 +15,12 @@ import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from backends.image_library import ImageRefused, Source
+from backends.image_library import Format, ImageRefused, Source
 from backends.native.images import building, importing, records
 from backends.native.images.recipes import RECIPES
 from backends.native.images.records import ImageRecord
@@ -43,7 +43,8 @@ HELD = ".held"
 _BEGUN, _DELETED = ".building-", ".deleted-"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _KEPT_FOR = 7 * 24 * 3600
-"""Seconds that a built edition stays which is none of this release's: another release may share the folder."""
+"""Seconds that a built edition stays which is none of this release's, since another release may share the folder; and
+a copy of another host's that no machine stands on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,13 @@ class ImageFolder:
         for edition, record in self._imported():
             if (record.name, record.form) == (name, form):
                 return edition
+        copies = [
+            (records.touched_at(self.path / edition), edition)
+            for edition, record, _ in records.everything(self.path)
+            if record.carried and (record.name, record.form) == (name, form)
+        ]
+        if copies:  # whichever was asked for last is what its holder offers
+            return max(copies)[1]
         raise Impossible(f"image {name!r} is not offered here any more")
 
     def is_offered(self, edition: str) -> bool:
@@ -153,6 +161,36 @@ class ImageFolder:
         """Images made from slivers, which those may begin from who know of them."""
         found = [record for _, record in self._imported() if record.made_from and record.form in forms]
         return tuple(Image(name=record.name, forms=(record.form,)) for record in found)
+
+    def carried(self, edition: str) -> ImageRecord | None:
+        """The record of a copy of another host's edition, which is counted on from now; None when it is not here."""
+        found = records.of(self.path / edition)
+        if found is None:
+            return None
+        records.touch(self.path / edition)
+        return found[0]
+
+    def take_carried(self, edition: str, record: ImageRecord, pieces: Path) -> Path:
+        """Make a copy of another host's edition of the files that came. Returns its folder.
+
+        pieces: a folder with rootfs.tar, or with disk.qcow2 and perhaps kernel and initrd
+
+        Raises ImageRefused, Unavailable.
+        """
+        form = Format.QCOW2 if record.form is Form.VM else Format.ROOTFS_TAR
+        file = pieces / ("disk.qcow2" if record.form is Form.VM else "rootfs.tar")
+        with self._one_builder(), self._fresh() as fresh:
+            made = importing.take(Source(name=record.name, file=file, format=form), fresh)
+            for name in ("kernel", "initrd"):
+                if (pieces / name).is_file():
+                    shutil.copyfile(pieces / name, fresh / name)
+                    (fresh / name).chmod(0o644)
+            copy = replace(record, carried=True, init=made.init, size=_size(fresh))
+            _finish(fresh, copy)
+            with self.changing():
+                if not (self.path / edition).is_dir():
+                    fresh.rename(self.path / edition)
+        return self.path / edition
 
     def withdraw_wish(self, wish: str) -> None:
         """Offer the image of a wish no more; it need not be there."""
@@ -258,12 +296,12 @@ class ImageFolder:
 
     def _all_imported(self) -> list[tuple[str, ImageRecord, bool]]:
         """Imported editions and whether they were left offered, the newest first."""
-        found = [one for one in records.everything(self.path) if one[1].source]
+        found = [one for one in records.everything(self.path) if one[1].source and not one[1].carried]
         return sorted(found, key=lambda one: one[1].made_at, reverse=True)
 
     def _is_done_with(self, edition: str, record: ImageRecord) -> bool:
         age = records.now().timestamp() - records.touched_at(self.path / edition)
-        return bool(record.source) or age > _KEPT_FOR
+        return (bool(record.source) and not record.carried) or age > _KEPT_FOR
 
     def _build(self, home: Path, form: Form) -> None:
         with self._fresh() as fresh:
@@ -282,11 +320,7 @@ class ImageFolder:
 
     def _offer(self, fresh: Path, home: Path, record: ImageRecord) -> None:
         """Have what was made in `fresh` as an edition, in place of an older one of its name and form."""
-        # Emulators open disks as nobody in particular. A container's files are mounted by us, and no other user of this
-        # host shall reach them: there are programs among them that would run as root here.
-        fresh.chmod(0o755 if record.form is Form.VM else 0o700)
-        records.write(fresh, record)
-        _settle(fresh)
+        _finish(fresh, record)
         with self.changing():
             if home.is_dir():  # the very same content, perhaps with other words about it
                 records.write(home, record)
@@ -329,6 +363,15 @@ def disk_files(home: Path) -> DiskFiles:
         kernel=kernel if kernel.is_file() else None,
         initrd=initrd if initrd.is_file() else None,
     )
+
+
+def _finish(fresh: Path, record: ImageRecord) -> None:
+    """Have an edition as it will be, before it gets its name."""
+    # Emulators open disks as nobody in particular. A container's files are mounted by us, and no other user of this
+    # host shall reach them: there are programs among them that would run as root here.
+    fresh.chmod(0o755 if record.form is Form.VM else 0o700)
+    records.write(fresh, record)
+    _settle(fresh)
 
 
 def _with_forms(image: Image, forms: tuple[Form, ...]) -> Image:

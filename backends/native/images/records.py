@@ -26,6 +26,7 @@ class ImageRecord:
 
     init: command that a container of it begins with
     made_from: identifier of a wish for an image of a sliver; such images are never offered to all
+    carried: a copy of what another host holds; it is not offered, and used when that host's is meant
     """
 
     name: str
@@ -39,6 +40,7 @@ class ImageRecord:
     made_at: datetime
     init: str = DEFAULT_INIT
     made_from: str = ""
+    carried: bool = False
 
 
 _AS_JSON: TypeAdapter[ImageRecord] = TypeAdapter(ImageRecord)

@@ -10,10 +10,11 @@ import structlog
 
 from backends.native import messages
 from backends.native.bus import Bus, NobodyAnswers
-from backends.native.messages import Answer, Beat, Removal, Wiring
+from backends.native.images.travelling import Cargo, Part, PartWish
+from backends.native.messages import Answer, Beat, ImageNamed, Order, Removal, Wiring
 from backends.native.node.manager import NodeManager
 from backends.own_images import ImageWish
-from backends.protocol import BackendError, Observation, SliverId, SliverSpec, Unavailable
+from backends.protocol import BackendError, Observation, SliverId, Unavailable
 
 log = structlog.get_logger()
 
@@ -41,6 +42,11 @@ class Agent:
             "inventory": lambda _: self._manager.inventory(),
             "make-image": lambda body: self._manager.make_image(messages.read(ImageWish, body)),
             "drop-image": self._drop_image,
+            "edition-of": lambda body: self._manager.edition_of(messages.read(ImageNamed, body)),
+            "cargo": lambda body: self._manager.dispatch.cargo(messages.read(str, body)),
+            "image-part": lambda body: self._manager.dispatch.part(messages.read(PartWish, body)),
+            "expect-image": lambda body: self._manager.arrivals.expect(messages.read(Cargo, body)),
+            "put-image-part": lambda body: self._manager.arrivals.put(messages.read(Part, body)),
             "console": lambda body: self._manager.console(SliverId(messages.read(str, body))),
         }
 
@@ -101,7 +107,8 @@ class Agent:
         return messages.write(answer)
 
     def _converge(self, body: bytes) -> object:
-        return self._manager.converge(messages.read(SliverSpec, body))
+        order = messages.read(Order, body)
+        return self._manager.converge(order.spec, order.edition)
 
     def _remove(self, body: bytes) -> object:
         removal = messages.read(Removal, body)

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.native.images import DEBIAN_12, Holder, ImageFolder
+from backends.native.images.travelling import Arrivals, Dispatch, tidy
 from backends.native.journal import Journal, Record
-from backends.native.messages import Inventory, Sight, Wiring
+from backends.native.messages import ImageLacking, ImageNamed, Inventory, Sight, Wiring
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter
@@ -33,6 +34,7 @@ from backends.native.settings import NodeSettings
 from backends.own_images import ImageSeen, ImageWish
 from backends.protocol import (
     Form,
+    Image,
     Impossible,
     Machine,
     Observation,
@@ -75,6 +77,10 @@ class NodeManager:
         self._machines: Machines | None = None
         self._snapshots: Snapshots | None = None
         self._packing = state / "packing"
+        self.dispatch = Dispatch(self._images)
+        """Of images that this host holds, to others."""
+        self.arrivals = Arrivals(self._images)
+        """Of images that others hold."""
 
     @property
     def name(self) -> str:
@@ -168,7 +174,8 @@ class NodeManager:
             },
             location=settings.location,
         )
-        return Inventory(offer=offer, underlay=settings.underlay, parallel=settings.parallel)
+        private = self._images.of_slivers(self._forms)
+        return Inventory(offer=offer, underlay=settings.underlay, parallel=settings.parallel, private=private)
 
     # Slivers
 
@@ -182,16 +189,20 @@ class NodeManager:
         """Forget a link, unless something here needs it."""
         self._links.remove_idle([link])
 
-    def converge(self, spec: SliverSpec) -> Observation:
-        """Make a machine or a link what its spec says, unless something newer was said. Raises as the protocol does."""
+    def converge(self, spec: SliverSpec, edition: str = "") -> Observation:
+        """Make a machine or a link what its spec says, unless something newer was said.
+
+        edition: of another host, that a machine is to begin from when this host does not offer its image itself
+
+        Raises as the protocol does; ImageLacking: the image is to be brought here first.
+        """
         with self._sliver(spec.sliver):
             if spec.generation <= self._tombstones.generation(spec.sliver):
                 return Observation(sliver=spec.sliver, generation=spec.generation, seen=Seen.ABSENT)
             record = self._journal.get(spec.sliver)
             if record is not None and record.spec.generation > spec.generation:
                 return self._observed(record)
-            if found := problems(spec, self._all_offered(), has_begun=record is not None and record.has_begun):
-                raise Impossible("; ".join(found))
+            self._refuse(spec, edition, has_begun=record is not None and record.has_begun)
             if record is None:
                 record = self._open(spec)
             elif record.spec != spec:
@@ -224,6 +235,7 @@ class NodeManager:
 
     def heal(self) -> None:
         """Have everything run that should and doesn't: after a boot, and when nobody else sees to it."""
+        tidy(self._images)
         for sliver, record in self._journal.everything().items():
             if isinstance(record.spec.shape, Machine) and record.spec.running and record.made:
                 with self._sliver(sliver):
@@ -252,12 +264,27 @@ class NodeManager:
             raise Unavailable("this host is not ready yet; try again in a moment")
         self._snapshots.drop(image)
 
+    # Images that travel
+
+    def edition_of(self, image: ImageNamed) -> str:
+        """The edition that machines begin from now. Raises Impossible: it is not offered here any more."""
+        return self._images.edition(image.name, image.form)
+
     # Inside
 
-    def _all_offered(self) -> Offer:
-        """This host with the images that not everybody is told of."""
-        offer = self.inventory().offer
-        return replace(offer, images=(*offer.images, *self._images.of_slivers(self._forms)))
+    def _refuse(self, spec: SliverSpec, edition: str, *, has_begun: bool) -> None:
+        """What could never be made here. Raises Impossible, ImageLacking."""
+        inventory = self.inventory()
+        images = (*inventory.offer.images, *inventory.private)
+        if edition and (copy := self._images.carried(edition)) is not None:
+            images = (*images, Image(name=copy.name, forms=(copy.form,)))
+        offer = replace(inventory.offer, images=images)
+        if isinstance(spec.shape, Machine) and not has_begun:
+            wanted, form = spec.shape.image, spec.shape.form
+            if not any(image.name == wanted and form in image.forms for image in images):
+                raise ImageLacking(f"image {wanted!r} is not offered here for sliver type {spec.shape.sliver_type!r}")
+        if found := problems(spec, offer, has_begun=has_begun):
+            raise Impossible("; ".join(found))
 
     def _open(self, spec: SliverSpec) -> Record:
         if isinstance(spec.shape, Segment):

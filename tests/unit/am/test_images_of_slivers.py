@@ -201,7 +201,7 @@ def test_an_image_whose_component_was_removed_is_forgotten_when_it_is_deleted(ma
     assert len(am.rows(schema.own_image)) == 1
 
 
-def test_a_node_is_placed_where_its_image_is(make_aggregate):
+def test_a_node_is_placed_where_its_image_is_or_where_it_asks_to_be(make_aggregate):
     am = make_aggregate(SimulatedBackend(offers=3))
     am.allocate()
     am.provision()
@@ -209,15 +209,24 @@ def test_a_node_is_placed_where_its_image_is(make_aggregate):
     create(am)
     turn(am)
     (held,) = {row["offer"] for row in am.rows(schema.own_image)}
+
+    def at(client_id):
+        (row,) = (row for row in am.rows(schema.sliver) if row["client_id"] == client_id)
+        return row["offer"]
+
     am.allocate(node())
-    assert {row["offer"] for row in am.rows(schema.sliver) if row["client_id"] == "new"} == {held}
+    assert at("new") == held
     other = next(name for name in ("node1", "node2", "node3") if name != held)
-    with pytest.raises(BadArgs, match="is held at"):
-        am.allocate(
-            node(more=f'component_id="urn:publicid:IDN+plc+node+{other}"').replace('client_id="new"', 'client_id="x"')
-        )
+    am.allocate(
+        node(more=f'component_id="urn:publicid:IDN+plc+node+{other}"').replace('client_id="new"', 'client_id="x"')
+    )
+    assert at("x") == other
+    with am.store.transaction() as tx:
+        offers.wish(tx, "sim", held, Wanted.MAINTENANCE)
+    am.allocate(node().replace('client_id="new"', 'client_id="y"'))
+    assert at("y") != held
     with pytest.raises(BadArgs, match="that you may use"):
-        am.allocate(node("bob//web").replace('client_id="new"', 'client_id="x"'))
+        am.allocate(node("bob//web").replace('client_id="new"', 'client_id="z"'))
 
 
 def test_both_versions_have_the_calls_as_omni_sends_them(made):

@@ -14,7 +14,19 @@ import time
 from ipaddress import IPv4Address
 
 from backends.native.bus.local import LocalBus
-from backends.native.messages import Answer, Beat, Inventory, Neighbour, Removal, Sight, Wiring, read, refusal, write
+from backends.native.messages import (
+    Answer,
+    Beat,
+    Inventory,
+    Neighbour,
+    Order,
+    Removal,
+    Sight,
+    Wiring,
+    read,
+    refusal,
+    write,
+)
 from backends.protocol import (
     BackendError,
     Image,
@@ -136,7 +148,7 @@ class HostOfNames:
         return True
 
     def _converge(self, body: bytes) -> Observation:
-        spec = read(SliverSpec, body)
+        spec = read(Order, body).spec
         with self._lock:
             self.told.append(("converge", spec))
             is_gone = spec.generation <= self._gone.get(spec.sliver, 0)
