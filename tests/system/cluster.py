@@ -1,5 +1,6 @@
-"""Several hosts on this one: namespaces on one wire, with a node manager in each; bus and controller in a hub.
+"""Several hosts on this one: namespaces with a node manager in each; bus and controller in a hub.
 
+Hosts are in two regions, each with a network of its own; the hub is on both and routes between them.
 The hosts share the file system and nothing of the network; each has its own mounts. A test's own thread enters the hub,
 and with it everything it starts.
 """
@@ -24,6 +25,8 @@ from backends.native.names import Names
 from backends.native.runtime import Runtime
 
 HUB = IPv4Address("10.199.0.1")
+_REGIONS = (HUB, IPv4Address("10.199.1.1"))
+"""The hub's address in each."""
 _BUS = f"nats://{HUB}:4222"
 
 
@@ -91,7 +94,7 @@ def _call(function: str, *arguments: int) -> None:
 
 
 class Wire:
-    """Namespaces that reach each other: a hub with a bridge, and hosts that are plugged into it."""
+    """Namespaces that reach each other: a hub with a bridge for each region, and hosts that are plugged into these."""
 
     def __init__(self) -> None:
         self.tag = f"sfat{secrets.token_hex(2)}"
@@ -100,26 +103,33 @@ class Wire:
         self._make(self.hub)
         with NetNS(self.hub) as hub:
             hub.link("set", index=1, state="up")
-            hub.link("add", ifname="wire", kind="bridge")
-            self._bridge = hub.link_lookup(ifname="wire")[0]
-            hub.addr("add", index=self._bridge, address=str(HUB), prefixlen=24)
-            hub.link("set", index=self._bridge, state="up")
+            for region, address in enumerate(_REGIONS):
+                hub.link("add", ifname=f"region{region}", kind="bridge")
+                index = hub.link_lookup(ifname=f"region{region}")[0]
+                hub.addr("add", index=index, address=str(address), prefixlen=24)
+                hub.link("set", index=index, state="up")
+        with inside(self.hub):
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
     def plug(self, number: int) -> tuple[str, IPv4Address]:
-        """A new host's namespace and address."""
-        name, address = f"{self.tag}n{number}", HUB + 10 + number
+        """A new host's namespace and address. Every third one is in the other region."""
+        region = int(number % 3 == 0)
+        name, gateway = f"{self.tag}n{number}", _REGIONS[region]
+        address = gateway + 10 + number
         self._make(name)
         with IPRoute() as here, NetNS(name) as there, NetNS(self.hub) as hub:
             outer, inner = f"{self.tag}o{number}", f"{self.tag}i{number}"
             here.link("add", ifname=outer, kind="veth", peer=inner)
             here.link("set", index=here.link_lookup(ifname=inner)[0], net_ns_fd=name)
             here.link("set", index=here.link_lookup(ifname=outer)[0], net_ns_fd=self.hub)
-            hub.link("set", index=hub.link_lookup(ifname=outer)[0], master=self._bridge, state="up")
+            bridge = hub.link_lookup(ifname=f"region{region}")[0]
+            hub.link("set", index=hub.link_lookup(ifname=outer)[0], master=bridge, state="up")
             there.link("set", index=1, state="up")
             index = there.link_lookup(ifname=inner)[0]
             there.link("set", index=index, ifname="uplink")
             there.addr("add", index=index, address=str(address), prefixlen=24)
             there.link("set", index=index, state="up")
+            there.route("add", dst="default", gateway=str(gateway))
         return name, address
 
     def cut(self, number: int, *, off: bool) -> None:
