@@ -1,4 +1,4 @@
-"""Hosts in two regions: machines of a slice on all of them, links between them, hosts and controllers that come and go."""
+"""Hosts in two regions: machines of a slice on all of them, links between them; hosts and controllers come and go."""
 
 import json
 from itertools import combinations
