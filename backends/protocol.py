@@ -68,6 +68,15 @@ class Form(StrEnum):
     VM = "vm"
 
 
+class Ability(StrEnum):
+    """What an offer can do for links beyond joining machines; a request for what no offer can do is refused by name.
+
+    DHCP: machines get their addresses and ask for names where the link's own server answers
+    """
+
+    DHCP = "dhcp"
+
+
 class Sender(StrEnum):
     """As whom a machine may send on a link; what is not so is dropped where it leaves the machine.
 
@@ -88,6 +97,7 @@ class Port:
     mac:       six lower-case hex pairs joined by colons
     addresses: with prefix length
     sender:    as whom it may send
+    asks:      whether the machine asks for its addresses of version 4 (DHCP), and is not given them otherwise
     """
 
     name: str
@@ -95,6 +105,7 @@ class Port:
     mac: str
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     sender: Sender = Sender.OWN_MAC
+    asks: bool = False
 
 
 class Traffic(StrEnum):
@@ -159,16 +170,37 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A machine on a link, as the others there know it.
+
+    hostname:  of the machine
+    mac:       of its port
+    addresses: of its port, with prefix length
+    """
+
+    hostname: str
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """What a link sliver should be: one layer-2 network that only its ports are on.
 
     number:        1 to 16,777,214, tells it from all other segments that exist at the same time, for wires that carry
                    several; 0 when it never leaves the host it is on
     capacity_kbps: wanted throughput of each port; None for as fast as it goes
+    name:          DNS label, by which machines tell it from their other links; empty when it has none
+    members:       the machines on it, under whose names they find each other
+    server:        address on it, with prefix length, where machines ask for addresses (DHCP) and names; None where
+                   nobody answers
     """
 
     number: int = 0
     capacity_kbps: int | None = None
+    name: str = ""
+    members: tuple[Member, ...] = ()
+    server: IPv4Interface | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +284,7 @@ class Offer:
     name:         stable over restarts, unique in the backend, [a-zA-Z0-9._-]+; becomes the component name
     capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib", "disk_mib"
     location:     country (ISO 3166-1 alpha-2), longitude and latitude in degrees; None when not told
+    abilities:    what it can do for links
     """
 
     name: str
@@ -260,6 +293,7 @@ class Offer:
     capacity: Mapping[str, int]
     hardware_types: tuple[str, ...] = ("pc",)
     location: tuple[str, float, float] | None = None
+    abilities: tuple[Ability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from backends.own_images import ImageSeen, ImageWish, Progress
 from backends.protocol import (
+    Ability,
     Backend,
     Context,
     Host,
@@ -78,7 +79,13 @@ class SimulatedBackend:
             "disk_mib": self._capacity * SMALL.disk_mib,
         }
         return [
-            Offer(name=f"node{number}", sliver_types=(SMALL, LARGE), images=(IMAGE,), capacity=totals)
+            Offer(
+                name=f"node{number}",
+                sliver_types=(SMALL, LARGE),
+                images=(IMAGE,),
+                capacity=totals,
+                abilities=tuple(Ability),
+            )
             for number in range(1, self._offers + 1)
         ]
 

@@ -32,6 +32,7 @@ class Record:
     restarts, reloads: how many of those asked for have been done
     started_with: digest of the container's settings at its last start; empty when it has not been started
     accounts_applied: names of the accounts last written into it
+    hosts_applied: what was last written into it about the others of its slice
     """
 
     spec: SliverSpec
@@ -43,6 +44,7 @@ class Record:
     reloads: int = 0
     started_with: str = ""
     accounts_applied: tuple[str, ...] = ()
+    hosts_applied: tuple[str, ...] = ()
 
     @property
     def has_begun(self) -> bool:

@@ -116,7 +116,9 @@ class Desk:
         return selected
 
     def _ask(self, tx: Connection, rows: Iterable[SliverRow], kind: str, now: datetime) -> None:
-        operations.ask(tx, [Wish(sliver_id=row.id, backend=row.backend, kind=kind) for row in rows], now=now)
+        # Links first: what is on them says to a machine whom it finds there under which name.
+        wishes = [Wish(sliver_id=row.id, backend=row.backend, kind=kind, early=row.kind == "link") for row in rows]
+        operations.ask(tx, wishes, now=now)
 
     def _write_down(
         self,

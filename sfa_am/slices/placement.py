@@ -5,9 +5,8 @@ backend each node goes to the offer that the room holds for best. The plan is a 
 `store.offers` decide.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,9 +15,11 @@ from rspec import Interface, Link, Node, OpenFlow, Request, write_link, write_no
 from sfa_am.errors import BadArgs, NotFeasible, Reason, Unavailable, Unsupported
 from sfa_am.slices.addresses import AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.naming import labels
 from sfa_am.slices.reasons import first_few, refusals_together, unknown
 from sfa_am.slices.room import Room, Spot
 from sfa_am.slices.security import joined, refuse_misplaced, security_of
+from sfa_am.slices.segments import segments_of
 from sfa_am.store.offers import Claim, Stock, Wanted, needs
 from sfa_am.store.slivers import new_id
 
@@ -390,7 +391,8 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
     ids = {item.client_id: SliverId(numbering()) for item in wanted}
     ports = _ports(request, ids, addresses)
     on_links = joined(request)
-    hostnames = _hostnames(request.nodes)
+    hostnames = labels([node.client_id for node in request.nodes])
+    segments = segments_of(request, hostnames, ports)
     slivers: list[Placed] = []
     claims: list[Claim] = []
     for node in request.nodes:
@@ -421,7 +423,7 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
     owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
     for link in request.links:
         first = home[owner[link.ends[0]]].stock
-        slivers.append(_placed(link, "link", ids, first, Segment(capacity_kbps=_capacity(link))))
+        slivers.append(_placed(link, "link", ids, first, segments[link.client_id]))
     return Plan(slivers=tuple(slivers), claims=tuple(claims))
 
 
@@ -462,22 +464,4 @@ def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan
                     addresses=given[interface.client_id],
                 )
             )
-    return result
-
-
-def _capacity(link: Link) -> int | None:
-    return max((asked for one in link.properties if (asked := one.capacity_kbps) is not None), default=None)
-
-
-def _hostnames(nodes: Iterable[Node]) -> dict[str, str]:
-    """A DNS label for each node, made of its client_id; a second of the same gets a number."""
-    result: dict[str, str] = {}
-    taken: set[str] = set()
-    for node in nodes:
-        label = re.sub(r"[^a-z0-9-]+", "-", node.client_id.lower()).strip("-")[:60].rstrip("-") or "node"
-        name, number = label, 2
-        while name in taken:
-            name, number = f"{label}-{number}"[:63], number + 1
-        taken.add(name)
-        result[node.client_id] = name
     return result

@@ -95,6 +95,7 @@ class Room:
         self.kinds = {kind.name for offer in self.offers.values() for kind in offer.sliver_types}
         self.images = {image.name for offer in self.offers.values() for image in offer.images}
         self.hardware = {name for offer in self.offers.values() for name in offer.hardware_types}
+        self.abilities = {ability for offer in self.offers.values() for ability in offer.abilities}
         for stock in everything:
             if stock.is_open:
                 self._add(stock)
@@ -165,7 +166,7 @@ class Room:
 
     def _add(self, stock: Stock) -> None:
         offer = stock.offer
-        alike = (offer.sliver_types, offer.images, offer.hardware_types)
+        alike = (offer.sliver_types, offer.images, offer.hardware_types, offer.abilities)
         families = self._families[stock.backend]
         if (family := families.get(alike)) is None:
             family = families[alike] = _Family(offer)

@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from backends.protocol import Form, Image, Offer, SliverId, SliverType
+from backends.protocol import Ability, Form, Image, Offer, SliverId, SliverType
 from sfa_am.store.engine import Change, offers_changed
 from sfa_am.store.schema import capacity, claim, offer
 from sfa_am.store.slivers import in_portions
@@ -328,6 +328,7 @@ def _description(one: Offer) -> dict[str, object]:
         "images": [asdict(image) for image in one.images],
         "hardware_types": list(one.hardware_types),
         "location": one.location,
+        "abilities": list(one.abilities),
     }
 
 
@@ -343,4 +344,5 @@ def _offer(name: str, written: str) -> Offer:
         capacity={},
         hardware_types=tuple(description["hardware_types"]),
         location=tuple(location) if location else None,
+        abilities=tuple(map(Ability, description.get("abilities", ()))),
     )

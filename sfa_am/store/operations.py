@@ -32,12 +32,18 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A sliver that should be looked at, and what kind of work that is: "converge" or "remove"."""
+    """A sliver that should be looked at, and what kind of work that is: "converge" or "remove".
+
+    early: whether it is due a moment before the others that are asked for with it
+    """
 
     sliver_id: SliverId
     backend: str
     kind: str
+    early: bool = False
 
+
+_EARLIER = timedelta(milliseconds=1)
 
 # Statements of every call, built once: building one takes longer than executing it.
 
@@ -49,7 +55,7 @@ _ASK_AGAIN = (
         kind=bindparam("new_kind"),
         fence=operation.c.fence + 1,
         attempts=0,
-        not_before=bindparam("now"),
+        not_before=bindparam("due"),
         asked_at=bindparam("now"),
     )
 )
@@ -93,10 +99,11 @@ def ask(tx: Connection, wishes: Iterable[Wish], *, now: datetime) -> None:
     The fence grows, so that a worker which is at it right now with an older wish doesn't close the operation.
     """
     for wish in wishes:
-        renewed = tx.execute(_ASK_AGAIN, {"key": wish.sliver_id, "new_kind": wish.kind, "now": now})
-        if renewed.rowcount == 0:
+        due = now - _EARLIER if wish.early else now
+        again = {"key": wish.sliver_id, "new_kind": wish.kind, "now": now, "due": due}
+        if tx.execute(_ASK_AGAIN, again).rowcount == 0:
             new = {"sliver_id": wish.sliver_id, "backend": wish.backend, "kind": wish.kind}
-            tx.execute(_ASK, {**new, "not_before": now, "asked_at": now})
+            tx.execute(_ASK, {**new, "not_before": due, "asked_at": now})
 
 
 def take(tx: Connection, *, backend: str, kind: str, most: int, lease: timedelta, now: datetime) -> tuple[Taken, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Interface, ip_interface, ip_network
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Update, bindparam, delete, func, insert, or_, select, update
@@ -18,6 +18,7 @@ from backends.protocol import (
     Form,
     Login,
     Machine,
+    Member,
     Observation,
     Port,
     Rule,
@@ -312,10 +313,12 @@ def _plain(value: object) -> object:
     """A value as the column keeps it."""
     match value:
         case Machine():
-            ports, rules = [_plain_port(port) for port in value.ports], [_plain_rule(rule) for rule in value.rules]
+            ports, rules = [_with_addresses(port) for port in value.ports], [_plain_rule(rule) for rule in value.rules]
             return {"machine": asdict(value) | {"ports": ports, "rules": rules}}
         case Segment():
-            return {"segment": asdict(value)}
+            members = [_with_addresses(member) for member in value.members]
+            server = value.server and str(value.server)
+            return {"segment": asdict(value) | {"members": members, "server": server}}
         case Seen():
             return value.value
         case tuple():
@@ -324,8 +327,8 @@ def _plain(value: object) -> object:
             return value
 
 
-def _plain_port(port: Port) -> dict[str, object]:
-    return asdict(port) | {"addresses": [str(address) for address in port.addresses]}
+def _with_addresses(end: Port | Member) -> dict[str, object]:
+    return asdict(end) | {"addresses": [str(address) for address in end.addresses]}
 
 
 def _plain_rule(rule: Rule) -> dict[str, object]:
@@ -345,7 +348,7 @@ def _sliver_row(row: RowMapping) -> SliverRow:
 
 def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
     if "segment" in stored:
-        return Segment(**stored["segment"])
+        return _segment(stored["segment"])
     machine = dict(stored["machine"])
     machine["form"] = Form(machine["form"])
     machine["accounts"] = tuple(Account(name=a["name"], keys=tuple(a["keys"])) for a in machine["accounts"])
@@ -356,6 +359,7 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
             mac=port["mac"],
             addresses=tuple(ip_interface(address) for address in port["addresses"]),
             sender=Sender(port["sender"]),
+            asks=port.get("asks", False),
         )
         for port in machine["ports"]
     )
@@ -370,6 +374,20 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
         for rule in machine["rules"]
     )
     return Machine(**machine)
+
+
+def _segment(stored: Mapping[str, Any]) -> Segment:
+    """What an older release has written has only some of it."""
+    members = tuple(
+        Member(
+            hostname=member["hostname"],
+            mac=member["mac"],
+            addresses=tuple(ip_interface(address) for address in member["addresses"]),
+        )
+        for member in stored.get("members", ())
+    )
+    server = IPv4Interface(stored["server"]) if stored.get("server") else None
+    return Segment(**{**stored, "members": members, "server": server})
 
 
 assert set(SliverRow.__slots__) == set(schema.sliver.c.keys())  # noqa: S101 - the two lists are one

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def native_state():
         left = leftovers(state, slivers_only=False)
         shutil.rmtree(home)
     assert left == []
+
+
+@pytest.fixture
+def until():
+    """Waits until something holds, for as long as it may take on a busy machine."""
+
+    def wait(condition, timeout: float = 30) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "waited too long"
+            time.sleep(0.05)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ exit 0
 
 _SEED = r"""#!/bin/sh
 # Be what a NoCloud seed says, whose files are JSON: /etc/sliver/seed FOLDER
-# Networks at each boot; accounts, files and commands once for each instance-id.
+# Networks and boot commands at each boot; accounts, files and commands once for each instance-id.
 seed=$1 known=/var/lib/sliver/instance-id
 user() { sed 1d "$seed/user-data" | jq -r "$@"; }
 interface_of() { grep -lxF "$1" /sys/class/net/*/address | cut -d/ -f5; }
@@ -134,10 +134,16 @@ servers=$(jq -r '[.ethernets[].nameservers.addresses // [] | .[]] | unique | .[]
   "$seed/network-config")
 [ -z "$servers" ] || printf '%s\n' "$servers" >/etc/resolv.conf
 instance=$(jq -r '."instance-id"' "$seed/meta-data")
-[ "$(cat "$known" 2>/dev/null)" = "$instance" ] && exit 0
 name=$(jq -r '."local-hostname"' "$seed/meta-data")
-printf '%s\n' "$name" >/etc/hostname
-printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost\n' "$name" >/etc/hosts
+is_new() { [ "$(cat "$known" 2>/dev/null)" != "$instance" ]; }
+if is_new; then
+  printf '%s\n' "$name" >/etc/hostname
+  printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost\n' "$name" >/etc/hosts
+fi
+commands() { user --arg key "$1" '(.[$key] // [])[] | if type == "array" then map(@sh) | join(" ") else . end'; }
+commands bootcmd >/run/bootcmd
+[ ! -s /run/bootcmd ] || sh /run/bootcmd
+is_new || exit 0
 user '.users[].name' | while read -r name; do
   id -u "$name" >/dev/null 2>&1 || useradd -p '*' --create-home --shell /bin/bash --groups sudo "$name"
   home=$(getent passwd "$name" | cut -d: -f6)
@@ -146,7 +152,7 @@ user '.users[].name' | while read -r name; do
   chmod 0600 "$home/.ssh/authorized_keys"
   chown -R "$name": "$home/.ssh"
 done
-user '(.runcmd // [])[] | if type == "array" then map(@sh) | join(" ") else . end' >/run/runcmd
+commands runcmd >/run/runcmd
 [ ! -s /run/runcmd ] || sh /run/runcmd
 mkdir -p "${known%/*}"
 printf '%s\n' "$instance" >"$known"

@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from backends.native.node import hostnames
 from backends.native.node.disk import Layer
 from backends.protocol import Account, Machine
 
@@ -21,15 +22,17 @@ _FEWEST_COLONS = 3
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 
 
-def equip(layer: Layer, image: Path, machine: Machine, nameservers: Sequence[IPv4Address]) -> None:
-    """Write what makes this machine itself into a fresh disk of `image`."""
+def equip(
+    layer: Layer, image: Path, machine: Machine, nameservers: Sequence[IPv4Address], others: tuple[str, ...]
+) -> None:
+    """Write what makes this machine itself into a fresh disk of `image`. others: lines about machines of its slice."""
     layer.directory("etc/ssh")
     key = Ed25519PrivateKey.generate()
     layer.file(_HOST_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(), 0o600)
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     layer.file(f"{_HOST_KEY}.pub", f"{public} root@{machine.hostname}\n")
     layer.file("etc/hostname", f"{machine.hostname}\n")
-    layer.file("etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {machine.hostname}\n::1 localhost ip6-localhost\n")
+    layer.file("etc/hosts", hostnames.whole(machine.hostname, others))
     if nameservers:
         layer.file("etc/resolv.conf", "".join(f"nameserver {server}\n" for server in nameservers))
     _write_accounts(layer, image, machine.accounts)

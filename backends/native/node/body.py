@@ -33,11 +33,14 @@ class Body(Protocol):
     def has_disk(self) -> bool:
         """Whether there is a disk of the machine's own; it must be kept."""
 
-    def make_disk(self, machine: Machine, edition: str) -> None:
-        """A fresh disk that begins from an edition of an image. Nothing of an older one is left."""
+    def make_disk(self, machine: Machine, edition: str, others: tuple[str, ...]) -> None:
+        """A fresh disk that begins from an edition of an image. Nothing of an older one is left.
 
-    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
-        """Have the disk where a start looks for it."""
+        others: lines about machines of its slice, see `hostnames`
+        """
+
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug], others: tuple[str, ...]) -> bool:
+        """Have the disk where a start looks for it. Returns whether the start will tell the machine of the others."""
 
     def delete_disk(self) -> None:
         """Have none."""

@@ -51,15 +51,16 @@ class ContainedBody:
         """Whether there are changes of its own."""
         return self._disk.exists()
 
-    def make_disk(self, machine: Machine, edition: str) -> None:
+    def make_disk(self, machine: Machine, edition: str, others: tuple[str, ...]) -> None:
         """Changes that make the image this machine."""
         layer = self._disk.make()
-        accounts.equip(layer, self._images.rootfs(edition), machine, self._nameservers)
+        accounts.equip(layer, self._images.rootfs(edition), machine, self._nameservers, others)
         layer.keep()
 
-    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
-        """Mount it."""
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug], others: tuple[str, ...]) -> bool:
+        """Mount it. What is written on a disk in use, whoever is root inside may have moved: it is left alone."""
         self._disk.mount(self._images.rootfs(edition))
+        return False
 
     def delete_disk(self) -> None:
         """Unmount it and delete the changes; nothing is left of starts that failed, either."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
+import structlog
+
 from backends.native.images import Holder
 from backends.native.journal import Journal, Record
 from backends.native.names import Names
@@ -18,12 +20,14 @@ from backends.native.network import bridge
 from backends.native.network.filter import Filter
 from backends.native.network.guests import Guest, LinkEnd
 from backends.native.network.links import LinkBridges
-from backends.native.node import accounts
+from backends.native.node import accounts, hostnames
 from backends.native.node.body import Body, Plug
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
 from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen, SliverId
+
+log = structlog.get_logger()
 
 _SSH_PORT = 22
 _LONGEST_WAIT = 3.0
@@ -69,7 +73,7 @@ class Machines:
         record = self._run(record, body)
         first_process = body.first_process()
         self._watch.begin(spec.sliver, first_process)
-        record = self._apply_accounts(record, body)
+        record = self._apply_hosts(self._apply_accounts(record, body), body)
         if not self._answers(record, first_process):
             if body.first_process() <= 0:
                 raise BackendError("the machine ended while it was starting")
@@ -95,6 +99,20 @@ class Machines:
         for record in self._journal.everything().values():
             if isinstance(record.spec.shape, Machine):
                 self._shape(record, link)
+
+    def acquaint(self, record: Record) -> None:
+        """Tell a machine of the others on its links, if it runs; one that doesn't is told when it starts."""
+        body = self._body(record)
+        if record.hosts_applied != self._others(record) and body.first_process() > 0:
+            self._apply_hosts(record, body)
+
+    def on_link(self, link: SliverId) -> tuple[SliverId, ...]:
+        """The machines here that have a port on a link."""
+        records = self._journal.everything().values()
+        shapes = ((r.spec.sliver, r.spec.shape) for r in records)
+        return tuple(
+            sliver for sliver, shape in shapes if isinstance(shape, Machine) and link in {p.link for p in shape.ports}
+        )
 
     def observe(self, record: Record) -> Observation:
         """What it is now."""
@@ -163,6 +181,7 @@ class Machines:
                 former=record.image or record.former,
                 started_with="",
                 accounts_applied=(),
+                hosts_applied=(),
             )
         if spec.restarts > record.restarts:
             self._watch.end(spec.sliver)
@@ -183,13 +202,17 @@ class Machines:
             self._watch.end(record.spec.sliver)
             body.stop(gracefully=True)
         self._runtime.open(self._names.container(record.spec.sliver))
+        others = self._others(record)
         if not edition:
             former = record.image or record.former
             with self._holder.begin(machine.image, machine.form, former) as edition:
-                body.make_disk(machine, edition)
+                body.make_disk(machine, edition, others)
                 names = _account_names(machine)
-                record = self._journal.note(record, image=edition, former="", accounts_applied=names)
-        body.open_disk(machine, edition, plugs)
+                record = self._journal.note(
+                    record, image=edition, former="", accounts_applied=names, hosts_applied=others
+                )
+        if body.open_disk(machine, edition, plugs, others):
+            record = self._journal.note(record, hosts_applied=others)
         for port in machine.ports:
             self._links.ensure(port.link)
         reachable = self._rules.begin_to_put(self.guest(record))
@@ -217,6 +240,18 @@ class Machines:
             return record
         return self._journal.note(record, accounts_applied=wanted)
 
+    def _apply_hosts(self, record: Record, body: Body) -> Record:
+        """Tell a machine that runs of the others of its slice, when they are not those that it knows of."""
+        others = self._others(record)
+        if record.hosts_applied == others:
+            return record
+        try:
+            is_told = body.run(hostnames.update_script(others))
+        except BackendError as e:  # its owner may have made that file whatever there is: no reason to call it broken
+            log.info("a machine takes no names", sliver=record.spec.sliver, reason=str(e))
+            return record
+        return self._journal.note(record, hosts_applied=others) if is_told else record
+
     def _answers(self, record: Record, first_process: int) -> bool:
         """Whether it answers as SSH within a moment, for as long as its first process is there."""
         deadline = time.monotonic() + _LONGEST_WAIT
@@ -238,6 +273,9 @@ class Machines:
                     bridge.limit([outside], segment.capacity_kbps)
 
     # What follows from a record
+
+    def _others(self, record: Record) -> tuple[str, ...]:
+        return hostnames.lines(_machine(record), self._links.segment)
 
     def _running(self, record: Record) -> Observation:
         port = self._settings.first_port + record.slot

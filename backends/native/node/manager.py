@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from backends.native.images import DEBIAN_12, Holder, ImageFolder
@@ -24,6 +25,7 @@ from backends.native.network.filter import Filter
 from backends.native.network.links import LinkBridges
 from backends.native.network.wirings import Wirings
 from backends.native.node.bodies import Bodies
+from backends.native.node.chores import Chores
 from backends.native.node.machine import Machines
 from backends.native.node.snapshots import Snapshots
 from backends.native.node.tombstones import Tombstones
@@ -81,6 +83,7 @@ class NodeManager:
         """Of images that this host holds, to others."""
         self.arrivals = Arrivals(self._images)
         """Of images that others hold."""
+        self._chores = Chores()
 
     @property
     def name(self) -> str:
@@ -150,6 +153,7 @@ class NodeManager:
 
     def stop(self) -> None:
         """End; machines and links stay."""
+        self._chores.stop()
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
@@ -184,6 +188,8 @@ class NodeManager:
         self._links.wire(wiring)
         if self._machines is not None:
             self._machines.shape(wiring.link)
+            for sliver in self._machines.on_link(wiring.link):
+                self._chores.put(sliver, partial(self._acquaint, sliver))
 
     def unwire(self, link: SliverId) -> None:
         """Forget a link, unless something here needs it."""
@@ -299,6 +305,12 @@ class NodeManager:
         return Observation(
             sliver=record.spec.sliver, generation=record.made, seen=Seen.RUNNING if there else Seen.ABSENT
         )
+
+    def _acquaint(self, sliver: SliverId) -> None:
+        with self._sliver(sliver):
+            record = self._journal.get(sliver)
+            if record is not None and record.made:
+                self._running_machines().acquaint(record)
 
     def _ended(self, sliver: SliverId) -> None:
         """A machine's first process is gone. Whoever is at work on it knows; nobody else asked for it."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from backends.native.node import hostnames
 from backends.native.node.body import Plug
 from backends.protocol import BackendError, Machine
 
@@ -19,9 +20,11 @@ _TIMEOUT = 60
 _LABEL = "cidata"
 
 
-def files(machine: Machine, plugs: Sequence[Plug], nameservers: Sequence[IPv4Address]) -> dict[str, str]:
-    """The contents of a seed by file name."""
-    users = {
+def files(
+    machine: Machine, plugs: Sequence[Plug], nameservers: Sequence[IPv4Address], others: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """The contents of a seed by file name. others: lines about machines of its slice, see `hostnames`."""
+    users: dict[str, object] = {
         "users": [
             {
                 "name": account.name,
@@ -37,13 +40,18 @@ def files(machine: Machine, plugs: Sequence[Plug], nameservers: Sequence[IPv4Add
         "disable_root": True,
         "ssh_pwauth": False,
     }
-    user_data = f"#cloud-config\n{json.dumps(users, indent=1)}\n"
-    instance = hashlib.sha256(f"{machine.hostname}\n{user_data}".encode()).hexdigest()[:16]
+    instance = hashlib.sha256(f"{machine.hostname}\n{_config(users)}".encode()).hexdigest()[:16]
+    # At each boot, and so it makes no new instance of the machine when others come and go.
+    user_data = _config({**users, "bootcmd": [["sh", "-c", hostnames.update_script(others)]]})
     return {
         "meta-data": json.dumps({"instance-id": f"i-{instance}", "local-hostname": machine.hostname}) + "\n",
         "user-data": user_data,
         "network-config": json.dumps(_networks(plugs, nameservers), indent=1) + "\n",
     }
+
+
+def _config(said: dict[str, object]) -> str:
+    return f"#cloud-config\n{json.dumps(said, indent=1)}\n"
 
 
 def write(contents: dict[str, str], target: Path) -> None:

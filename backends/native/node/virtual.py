@@ -89,7 +89,7 @@ class VirtualBody:
         """Whether there is one of its own."""
         return self._disk.is_file()
 
-    def make_disk(self, machine: Machine, edition: str) -> None:
+    def make_disk(self, machine: Machine, edition: str, others: tuple[str, ...]) -> None:
         """One that is the image until the machine writes to it; never smaller than the image."""
         self.delete_disk()
         self._kept.mkdir(mode=0o711, exist_ok=True)
@@ -102,10 +102,11 @@ class VirtualBody:
         _qemu_img("create", "-q", *options, str(fresh), str(size))
         fresh.rename(self._disk)
 
-    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug]) -> None:
+    def open_disk(self, machine: Machine, edition: str, plugs: Sequence[Plug], others: tuple[str, ...]) -> bool:
         """Mount disk and image, and write the seed."""
         self._mount(self._images.home(edition))
-        seed.write(seed.files(machine, plugs, self._nameservers), self._seed)
+        seed.write(seed.files(machine, plugs, self._nameservers, others), self._seed)
+        return True
 
     def _mount(self, home: Path) -> None:
         mounted = mounts_below(self._disk_mount.parent)

@@ -25,7 +25,7 @@ def equipped(tmp_path):
         layer = Layer(tmp_path / "fresh", tmp_path / "upper", BASE)
         accounts = tuple(Account(name=name, keys=("ssh-ed25519 AAAA",)) for name in names)
         machine = Machine(hostname="n", sliver_type="c", image="i", cpus=1, memory_mib=1, disk_mib=1, accounts=accounts)
-        equip(layer, image, machine, ())
+        equip(layer, image, machine, (), ())
         layer.keep()
         return tmp_path / "upper"
 
