@@ -58,6 +58,7 @@ class SimulatedBackend:
         self.images: dict[str, str] = {}
         """Names of images made from slivers, by their identifiers."""
         self.is_away = False
+        self.abilities = tuple(Ability)
         self.failures: list[Exception] = []
         """Raised by the next calls of `converge` and `remove`, one each."""
         self.host: Host | None = None
@@ -84,7 +85,7 @@ class SimulatedBackend:
                 sliver_types=(SMALL, LARGE),
                 images=(IMAGE,),
                 capacity=totals,
-                abilities=tuple(Ability),
+                abilities=self.abilities,
             )
             for number in range(1, self._offers + 1)
         ]

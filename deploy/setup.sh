@@ -12,7 +12,7 @@ log=$cache/setup.log
 mkdir -p "$cache"
 : >"$log"
 
-run_packages=(lxc lxc-dev libvirt-dev pkg-config gcc libc6-dev nftables mmdebstrap openssh-client iproute2)
+run_packages=(lxc lxc-dev libvirt-dev pkg-config gcc libc6-dev nftables dnsmasq-base mmdebstrap openssh-client iproute2)
 dev_packages=(
   xmlsec1 openssl shellcheck busybox-static nats-server iperf3
   libvirt-daemon libvirt-daemon-system qemu-system-x86 qemu-utils xorriso # virtual machines

@@ -6,6 +6,7 @@ from rspec.errors import Invalid, Malformed, Problem, RSpecError, WrongVersion
 from rspec.extensions.emulab import Blockstore, LinkFlag, NodeType, Pipe, RoutableControlIp, Shaping, Xen
 from rspec.extensions.geni import LinkSharedVlan, ServicesUser, SharedVlans, SliverInfo
 from rspec.extensions.jfed import ClientInfo, Drawn, ExperimentCommands, Site, SshKeys
+from rspec.extensions.lan import Lan
 from rspec.extensions.nitos import Channel, Lease, LeaseRef
 from rspec.extensions.openflow import OpenFlow
 from rspec.extensions.opstate import OpAction, OpState, OpStates, OpWait
@@ -79,6 +80,7 @@ __all__ = [
     "InterfaceRef",
     "Invalid",
     "Ip",
+    "Lan",
     "Lease",
     "LeaseRef",
     "Link",

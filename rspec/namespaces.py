@@ -35,6 +35,7 @@ NITOS = "http://nitlab.inf.uth.gr/schema/sfa/rspec/1"
 PLANETLAB = "http://www.planet-lab.org/resources/sfa/ext/planetlab/1"
 PLOS = "http://www.planet-lab.org/resources/sfa/ext/plos/1"
 SECURITY = "urn:sfa-am:rspec:ext:security-group:1"
+LAN = "urn:sfa-am:rspec:ext:lan:1"
 """Ours."""
 OMN_LOCATION = "http://open-multinet.info/location"
 
@@ -62,5 +63,6 @@ PREFIXES = {
     PLOS: "plos",
     OMN_LOCATION: "location",
     SECURITY: "security",
+    LAN: "lan",
 }
 """The customary prefixes, for what is written here."""

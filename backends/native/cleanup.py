@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backends.native.images.holding import let_go
 from backends.native.names import Names
-from backends.native.network import bridge
+from backends.native.network import bridge, server
 from backends.native.network.filter import Filter, tables_beginning
 from backends.native.node import domain
 from backends.native.node.container import Container, remove_cgroups
@@ -29,6 +29,7 @@ def leftovers(state: Path, *, slivers_only: bool) -> list[str]:
     found = [f"container {entry.name}" for entry in _entries(runtime.folder)]
     found += [f"virtual machine {name}" for name in domain.names_beginning(names.container_prefix)]
     found += [f"mount {path}" for path in mounts_below(runtime.folder)]
+    found += [f"server of link {link}" for link in server.running(runtime.servers)]
     interfaces = bridge.names_beginning(names.tag)
     own = {names.control_bridge} if slivers_only else set()
     found += [f"interface {name}" for name in interfaces if name not in own]
@@ -64,6 +65,7 @@ def shut_down(state: Path) -> None:
         runtime.close(entry.name)
     if runtime.folder.is_dir():
         runtime.folder.rmdir()
+    server.end_all(runtime.servers)
     for name in bridge.names_beginning(names.tag):
         bridge.remove(name)
     if tables_beginning(names.table):

@@ -87,6 +87,20 @@ class Names:
         """The way of a link to other hosts."""
         return f"{self.link_tunnels}{_digest(link)}"
 
+    @property
+    def link_servers(self) -> str:
+        """How the names of all ports of links' servers begin, and no others do."""
+        return f"{self.tag}s"
+
+    def server(self, link: SliverId) -> str:
+        """The host's end of a link's server for addresses and names."""
+        return f"{self.link_servers}{_digest(link)}"
+
+    def mac(self, link: SliverId) -> str:
+        """The hardware address of a link's server: the same on all hosts, in all installations."""
+        octets = hashlib.sha256(f"server/{link}".encode()).digest()[:5]
+        return ":".join(f"{octet:02x}" for octet in (0x02, *octets))
+
 
 def _digest(sliver: SliverId) -> str:
     return hashlib.sha256(sliver.encode()).hexdigest()[:8]

@@ -14,6 +14,11 @@ class Runtime:
     def __init__(self, names: Names) -> None:
         self.folder = _RUN / names.tag
 
+    @property
+    def servers(self) -> Path:
+        """Where links' servers have their tables: beside the machines' folders."""
+        return self.folder.with_name(f"{self.folder.name}-links")
+
     def prepare(self) -> None:
         """Make it."""
         for folder in (_RUN, self.folder):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from lxml import etree
 
-from rspec.extensions import emulab, geni, jfed, nitos, openflow, opstate, planetlab, security, stitching
+from rspec.extensions import emulab, geni, jfed, lan, nitos, openflow, opstate, planetlab, security, stitching
 from rspec.extensions.reading import source_of
 from rspec.model import Extension
 
@@ -16,6 +16,7 @@ _READERS: Mapping[str, Callable[[etree._Element], Extension]] = {
     **emulab.READERS,
     **geni.READERS,
     **jfed.READERS,
+    **lan.READERS,
     **nitos.READERS,
     **openflow.READERS,
     **opstate.READERS,

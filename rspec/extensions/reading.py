@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
@@ -58,6 +58,11 @@ def true(text: str | None) -> bool:
 def local(element: etree._Element) -> str:
     """The element's name without its namespace."""
     return etree.QName(element).localname
+
+
+def others(element: etree._Element, known: Iterable[str]) -> list[str]:
+    """The names of attributes that are none of these."""
+    return [str(name) for name in element.attrib if str(name) not in known]
 
 
 def empty_element(namespace: str, name: str, attributes: Mapping[str, object]) -> str:

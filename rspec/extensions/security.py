@@ -6,7 +6,7 @@ from typing import Self
 
 from lxml import etree
 
-from rspec.extensions.reading import empty_element, local, source_of
+from rspec.extensions.reading import empty_element, local, others, source_of
 from rspec.model import Extension
 from rspec.namespaces import PREFIXES, SECURITY
 
@@ -43,7 +43,7 @@ class SecurityRule(Extension):
             ports=ports,
             source_prefix=prefix,
             interface=interface,
-            odd=(*_others(element, _OF_A_RULE), *map(local, element.iterchildren(etree.Element))),
+            odd=(*others(element, _OF_A_RULE), *map(local, element.iterchildren(etree.Element))),
         )
 
     @classmethod
@@ -90,7 +90,7 @@ class SecurityGroup(Extension):
             source=source_of(element),
             spoofing=element.get("spoofing"),
             rules=tuple(map(SecurityRule.read, rules)),
-            odd=(*_others(element, ("spoofing",)), *(local(child) for child in children if child not in rules)),
+            odd=(*others(element, ("spoofing",)), *(local(child) for child in children if child not in rules)),
         )
 
     @classmethod
@@ -102,10 +102,6 @@ class SecurityGroup(Extension):
         inside = "".join(rule.source for rule in rules)
         source = f"{empty.removesuffix('/>')}>{inside}</{prefix}:security_group>" if rules else empty
         return cls(source=source, spoofing=spoofing, rules=rules)
-
-
-def _others(element: etree._Element, known: tuple[str, ...]) -> list[str]:
-    return [str(name) for name in element.attrib if str(name) not in known]
 
 
 READERS = {f"{{{SECURITY}}}security_group": SecurityGroup.read}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from backends.protocol import Machine, Port
+from backends.protocol import Machine, Port, Segment
 from rspec import (
     ComponentManager,
     DiskImage,
@@ -12,6 +12,7 @@ from rspec import (
     Host,
     Interface,
     Ip,
+    Lan,
     Link,
     Login,
     Manifest,
@@ -112,6 +113,10 @@ def _services(asked: Node, row: SliverRow) -> tuple[Services, ...]:
 
 def _link(row: SliverRow, component_ids: dict[str, str | None], identity: Identity) -> Link:
     asked = read_link(row.source)
+    segment = row.shape
+    if isinstance(segment, Segment) and segment.server is not None:
+        lan = Lan.of(dhcp="true", server=str(segment.server.ip))
+        asked = replace(asked, extensions=tuple(lan if isinstance(one, Lan) else one for one in asked.extensions))
     managers = asked.component_managers
     if not any(identity.is_ours(manager.name) for manager in managers):
         managers = (ComponentManager(name=str(identity.manager)), *managers)

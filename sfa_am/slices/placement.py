@@ -8,23 +8,23 @@ backend each node goes to the offer that the room holds for best. The plan is a 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
 from typing import Protocol
 
-from backends.protocol import Machine, Offer, Port, Segment, SliverId, SliverType
+from backends.protocol import Ability, Machine, Port, Segment, SliverId, SliverType
 from rspec import Interface, Link, Node, OpenFlow, Request, write_link, write_node
 from sfa_am.errors import BadArgs, NotFeasible, Reason, Unavailable, Unsupported
-from sfa_am.slices.addresses import AddressPlan, mac_of
+from sfa_am.slices.addresses import Addresses, AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
+from sfa_am.slices.matching import image_name, image_of, sliver_types
 from sfa_am.slices.naming import labels
-from sfa_am.slices.reasons import first_few, refusals_together, unknown
+from sfa_am.slices.reasons import refusals_together, unknown
 from sfa_am.slices.room import Room, Spot
 from sfa_am.slices.security import joined, refuse_misplaced, security_of
-from sfa_am.slices.segments import segments_of
-from sfa_am.store.offers import Claim, Stock, Wanted, needs
+from sfa_am.slices.segments import needed_by, refuse_odd, refuse_unable, segments_of, served
+from sfa_am.slices.shortage import closed_sentence, no_place
+from sfa_am.store.offers import Claim, Stock, needs
 from sfa_am.store.slivers import new_id
-
-_NAMED = 3
-"""So many components are named in a sentence, and the others counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def place(
     """
     if not room.backends:
         if room.closed:
-            raise Unavailable(f"nothing can be placed now: {_closed(room.closed)}; try again later")
+            raise Unavailable(f"nothing can be placed now: {closed_sentence(room.closed)}; try again later")
         raise Unavailable("nothing can be placed now: no resource of this aggregate answers; try again later")
     on_links = joined(request)
     with refusals_together() as attempt:
@@ -113,13 +113,16 @@ def place(
             attempt(security_of, node, on_links)
         for node in request.nodes:
             attempt(_refuse_closed, node, room.closed, identity)
+        attempt(refuse_odd, request)
         for link in request.links:
             attempt(_refuse_impairments, link)
+            attempt(refuse_unable, link, room.abilities)
+    needs_of = _needs_of(request)
     home: dict[str, _Home] = {}
     try:
         with refusals_together() as attempt:
             for group in _joined(request):
-                attempt(_place_group, group, room, identity, home)
+                attempt(_place_group, group, needs_of, room, identity, home)
     finally:
         for at in home.values():
             room.give_back(at.spot, at.which)
@@ -149,7 +152,7 @@ def _refuse_unknown(node: Node, room: Room, identity: Identity) -> None:
             reasons=[Reason(constraint="exclusive", where=where, wanted="true", available="false", nearest="false")],
         )
     _known(where, "sliver type", node.sliver_type, kinds)
-    _known(where, "disk image", _image_name(node), images)
+    _known(where, "disk image", image_name(node), images)
     for hardware in node.hardware_types[:1]:
         _known(where, "hardware type", hardware.name, hardware_types)
 
@@ -162,23 +165,11 @@ def _refuse_closed(node: Node, closed: Sequence[Stock], identity: Identity) -> N
     if named := [stock for stock in closed if stock.offer.name == name]:
         where = f"node {node.client_id!r} (line {node.line})"
         raise Unavailable(
-            f"{where}: {_closed(named)}; leave component_id out to be placed elsewhere, or try again later",
+            f"{where}: {closed_sentence(named)}; leave component_id out to be placed elsewhere, or try again later",
             reasons=[
                 Reason(constraint="state", where=f"component {name}", wanted="up", available=named[0].wanted.value)
             ],
         )
-
-
-def _closed(stocks: Sequence[Stock]) -> str:
-    """Components that take nothing new, and why, as part of a sentence."""
-    few = ", ".join(stock.offer.name for stock in stocks[:_NAMED])
-    names = few if len(stocks) <= _NAMED else f"{few} and {len(stocks) - _NAMED} more"
-    what, verb, them = ("component", "takes", "it") if len(stocks) == 1 else ("components", "take", "them")
-    if any(stock.wanted is Wanted.MAINTENANCE for stock in stocks):
-        why = "because of maintenance"
-    else:
-        why = f"since the operator is taking {them} out of service"
-    return f"{what} {names} {verb} nothing new now, {why}"
 
 
 def _refuse_impairments(link: Link) -> None:
@@ -199,11 +190,6 @@ def _known(where: str, what: str, name: str | None, known: set[str]) -> None:
             f"{where}: {what} {name!r} is not offered here; offered are: {', '.join(sorted(known))}",
             reasons=[unknown(where, what, name, sorted(known))],
         )
-
-
-def _image_name(node: Node) -> str | None:
-    """The image's own name: requests write it alone or as a URN."""
-    return node.disk_image.rsplit("+", 1)[-1] if node.disk_image else None
 
 
 # Groups of nodes that must stay together
@@ -230,6 +216,17 @@ def _joined(request: Request) -> list[list[Node]]:
     return list(groups.values())
 
 
+def _needs_of(request: Request) -> dict[str, frozenset[Ability]]:
+    """What the links of each node need of its place."""
+    result: dict[str, frozenset[Ability]] = {}
+    owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
+    for link in request.links:
+        if needed := needed_by(link):
+            for node in {owner[ref] for ref in link.ends}:
+                result[node] = result.get(node, frozenset()) | needed
+    return result
+
+
 # Where each goes
 
 
@@ -250,14 +247,25 @@ class _Home:
         return self.stock.offer.sliver_types[self.which]
 
 
-def _place_group(group: list[Node], room: Room, identity: Identity, home: dict[str, _Home]) -> None:
-    """Find room for a whole group in one backend; the first backend that has it wins. What is found is taken."""
+def _place_group(
+    group: list[Node],
+    needs_of: Mapping[str, frozenset[Ability]],
+    room: Room,
+    identity: Identity,
+    home: dict[str, _Home],
+) -> None:
+    """Find room for a whole group in one backend; the first backend that has it wins. What is found is taken.
+
+    needs_of: what the links of nodes need of their places, by client_id
+    """
     refusals: list[NotFeasible] = []
     for backend in room.backends:
         chosen: dict[str, _Home] = {}
         try:
             for node in group:
-                at = chosen[node.client_id] = _best(node, backend, room, identity)
+                at = chosen[node.client_id] = _best(
+                    node, needs_of.get(node.client_id, frozenset()), backend, room, identity
+                )
                 room.take(at.spot, at.which)
         except NotFeasible as refusal:
             for at in chosen.values():
@@ -269,118 +277,24 @@ def _place_group(group: list[Node], room: Room, identity: Identity, home: dict[s
     raise NotFeasible(str(refusals[0]), reasons=[reason for refusal in refusals for reason in refusal.reasons])
 
 
-def _best(node: Node, backend: str, room: Room, identity: Identity) -> _Home:
+def _best(node: Node, must: frozenset[Ability], backend: str, room: Room, identity: Identity) -> _Home:
     """The best offer of a backend that can make this node."""
     found = None
     if node.component_id is None:
         families = room.families(backend)
-        found = room.best((family, which) for family in families for which in _kinds(node, family.offer))
+        found = room.best((family, which) for family in families for which in sliver_types(node, family.offer, must))
     elif (spot := room.spot(backend, identity.component_name(node.component_id) or "")) is not None:
-        kinds = (which for which in _kinds(node, spot.stock.offer) if spot.fits(spot.stock.offer.sliver_types[which]))
-        found = next(((spot, which) for which in kinds), None)
+        fitting = (
+            which
+            for which in sliver_types(node, spot.stock.offer, must)
+            if spot.fits(spot.stock.offer.sliver_types[which])
+        )
+        found = next(((spot, which) for which in fitting), None)
     if found is None:
-        raise _no_place(node, backend, room, identity)
+        raise no_place(node, must, backend, room, identity)
     spot, which = found
     offer = spot.stock.offer
-    return _Home(spot, which, _image(offer, offer.sliver_types[which], _image_name(node)))
-
-
-def _kinds(node: Node, offer: Offer) -> list[int]:
-    """The sliver types by which an offer, or one like it, could make this node, by their numbers: one, or none."""
-    if node.hardware_types and node.hardware_types[0].name not in offer.hardware_types:
-        return []
-    wanted, image = node.sliver_type, _image_name(node)
-    for number, kind in enumerate(offer.sliver_types):
-        if wanted in (None, kind.name) and _image(offer, kind, image):
-            return [number]
-    return []
-
-
-def _image(offer: Offer, kind: SliverType, wanted: str | None) -> str:
-    """The image that a machine of this kind gets: the one wanted, or the first that is for such; empty without one."""
-    for image in offer.images:
-        if wanted in (None, image.name) and kind.form in image.forms:
-            return image.name
-    return ""
-
-
-# Why there is no place
-
-
-def _no_place(node: Node, backend: str, room: Room, identity: Identity) -> NotFeasible:
-    name = None if node.component_id is None else identity.component_name(node.component_id)
-    possible = [
-        (spot, spot.stock.offer.sliver_types[which])
-        for spot in room.spots(backend)
-        if name in (None, spot.stock.offer.name)
-        for which in _kinds(node, spot.stock.offer)
-    ]
-    could = [
-        stock
-        for stock in room.closed
-        if stock.backend == backend and name in (None, stock.offer.name) and _kinds(node, stock.offer)
-    ]
-    return NotFeasible(_too_big(node, possible, could), reasons=[_no_room(node, backend, possible, room)])
-
-
-def _too_big(node: Node, possible: Sequence[tuple[Spot, SliverType]], could: Sequence[Stock]) -> str:
-    """Why a node fits nowhere: per resource that is short, what it needs and the most that is free.
-
-    could: offers that are closed and could make it otherwise
-    """
-    where = f"node {node.client_id!r} (line {node.line})"
-    if not possible and could:
-        return f"{where}: {_closed(could)}, and nothing else that answers has all of what it asks for; try again later"
-    if not possible:
-        return f"{where}: what it asks for is offered here, but nothing that answers now has all of it together"
-    spot, kind = max(possible, key=lambda one: one[0].has("memory_mib"))
-    short = [
-        f"{amount} {_unit(resource)} needed, {spot.has(resource)} free"
-        for resource, amount in needs(kind).items()
-        if spot.has(resource) < amount
-    ]
-    more = f"; {_closed(could)}" if could else ""
-    return f"{where}: not enough left here for sliver type {kind.name!r}: {'; '.join(short)}{more}; see ListResources"
-
-
-def _no_room(node: Node, backend: str, possible: Sequence[tuple[Spot, SliverType]], room: Room) -> Reason:
-    """The same for programs: per component, what it lacks; and the largest kind of machine that would have fitted."""
-    wanted = node.sliver_type or (possible[0][1].name if possible else "")
-    smaller = [
-        kind
-        for spot in room.spots(backend)
-        for kind in spot.stock.offer.sliver_types
-        if spot.fits(kind) and kind.name != wanted
-    ]
-    nearest = max(smaller, key=lambda kind: (kind.memory_mib, kind.cpus), default=None)
-    lacking = [
-        Reason(
-            constraint=resource,
-            where=f"component {spot.stock.offer.name}",
-            wanted=amount,
-            available=spot.has(resource),
-        )
-        for spot, kind in possible
-        for resource, amount in needs(kind).items()
-        if spot.has(resource) < amount
-    ]
-    return Reason(
-        constraint="room",
-        where=f"node {node.client_id!r} (line {node.line})",
-        wanted=wanted,
-        available=sum(spot.fits(kind) for spot, kind in possible),
-        nearest=nearest.name if nearest else "",
-        reasons=first_few(lacking),
-    )
-
-
-def _unit(resource: str) -> str:
-    return {
-        "slivers": "more slivers",
-        "cpus": "thousandths of a core",
-        "memory_mib": "MiB of memory",
-        "disk_mib": "MiB of disk",
-    }.get(resource, resource)
+    return _Home(spot, which, image_of(offer, offer.sliver_types[which], image_name(node)))
 
 
 # The plan
@@ -389,10 +303,10 @@ def _unit(resource: str) -> str:
 def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, numbering: Numbering) -> Plan:
     wanted: list[Node | Link] = [*request.nodes, *request.links]
     ids = {item.client_id: SliverId(numbering()) for item in wanted}
-    ports = _ports(request, ids, addresses)
+    ports, servers = _ports(request, ids, addresses)
     on_links = joined(request)
     hostnames = labels([node.client_id for node in request.nodes])
-    segments = segments_of(request, hostnames, ports)
+    segments = segments_of(request, hostnames, ports, servers)
     slivers: list[Placed] = []
     claims: list[Claim] = []
     for node in request.nodes:
@@ -441,13 +355,21 @@ def _placed(
     )
 
 
-def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan) -> dict[str, list[Port]]:
-    """The ports of each node, in the order of its interfaces; an interface on no link has none."""
+def _ports(
+    request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan
+) -> tuple[dict[str, list[Port]], dict[str, IPv4Interface]]:
+    """The ports of each node, in the order of its interfaces; an interface on no link has none. And where the servers
+    of links are."""
     interfaces: dict[str, Interface] = {i.client_id: i for node in request.nodes for i in node.interfaces}
     plugged: dict[str, tuple[Link, int]] = {}
-    given = {}
+    given: dict[str, Addresses] = {}
+    servers = {}
     for link in request.links:
-        given.update(addresses.complete([interfaces[ref] for ref in link.ends]))
+        asks = served(link).dhcp
+        found = addresses.complete([interfaces[ref] for ref in link.ends], server=asks)
+        given.update(found.ends)
+        if found.server is not None:
+            servers[link.client_id] = found.server
         plugged.update({ref: (link, place_in_link) for place_in_link, ref in enumerate(link.ends)})
     result: dict[str, list[Port]] = {}
     for node in request.nodes:
@@ -462,6 +384,7 @@ def _ports(request: Request, ids: Mapping[str, SliverId], addresses: AddressPlan
                     link=ids[link.client_id],
                     mac=interface.mac or mac_of(ids[link.client_id], place_in_link),
                     addresses=given[interface.client_id],
+                    asks=link.client_id in servers,
                 )
             )
-    return result
+    return result, servers

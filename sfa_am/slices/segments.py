@@ -1,16 +1,72 @@
-"""What each link of a request will be: its capacity, its name, and who is on it. Pure."""
+"""What each link of a request will be: its capacity, its name, who is on it, what it does for them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
 
-from backends.protocol import Member, Port, Segment
-from rspec import Link, Request
+from backends.protocol import Ability, Member, Port, Segment
+from rspec import Lan, Link, Request
+from sfa_am.errors import BadArgs, Reason, Unsupported
 from sfa_am.slices.naming import labels
+
+_ANSWERS = {None: False, "true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What a link is asked to do for its machines.
+
+    dhcp: they ask for their addresses, and for names
+    """
+
+    dhcp: bool = False
+
+
+def served(link: Link) -> Served:
+    """Read what a link should do. Raises BadArgs."""
+    where = f"link {link.client_id!r}{f' (line {link.line})' if link.line else ''}"
+    said = link.all(Lan)
+    if not said:
+        return Served()
+    if len(said) > 1:
+        raise BadArgs(f"{where}: there are {len(said)} elements lan; put all into one")
+    lan = said[0]
+    if lan.odd:
+        raise BadArgs(f"{where}: a lan has no {lan.odd[0]!a:.60}; it has dhcp")
+    return Served(dhcp=_yes(lan.dhcp, "dhcp", where))
+
+
+def refuse_odd(request: Request) -> None:
+    """Rather than pass over what somebody relies on. Raises BadArgs."""
+    if request.first(Lan) is not None:
+        raise BadArgs("an element lan is at the top of the request; it belongs into a link")
+    for node in request.nodes:
+        if any(one.first(Lan) is not None for one in (node, *node.interfaces)):
+            raise BadArgs(f"an element lan is in node {node.client_id!r} (line {node.line}); it belongs into a link")
+
+
+def refuse_unable(link: Link, abilities: Iterable[Ability]) -> None:
+    """What nobody here can do. Raises Unsupported, and BadArgs as `served`."""
+    if served(link).dhcp and Ability.DHCP not in abilities:
+        where = f"link {link.client_id!r} (line {link.line})"
+        raise Unsupported(
+            f"{where}: nothing here gives addresses by DHCP; leave dhcp out, and machines have theirs from the start",
+            reasons=[Reason(constraint="dhcp", where=where, wanted="true", available="false", nearest="false")],
+        )
+
+
+def needed_by(link: Link) -> frozenset[Ability]:
+    """What the places of its machines must be able to do."""
+    return frozenset({Ability.DHCP} if served(link).dhcp else ())
 
 
 def segments_of(
-    request: Request, hostnames: Mapping[str, str], ports: Mapping[str, Sequence[Port]]
+    request: Request,
+    hostnames: Mapping[str, str],
+    ports: Mapping[str, Sequence[Port]],
+    servers: Mapping[str, IPv4Interface],
 ) -> dict[str, Segment]:
-    """The links by client_id. hostnames, ports: of the nodes, by client_id."""
+    """The links by client_id. hostnames, ports: of the nodes, by client_id. servers: addresses of links' servers."""
     names = labels(link.client_id for link in request.links)
     at = {
         interface.client_id: (node.client_id, f"eth{number}")
@@ -26,6 +82,7 @@ def segments_of(
                 Member(hostname=hostnames[at[end][0]], mac=by_end[at[end]].mac, addresses=by_end[at[end]].addresses)
                 for end in link.ends
             ),
+            server=servers.get(link.client_id),
         )
         for link in request.links
     }
@@ -33,3 +90,10 @@ def segments_of(
 
 def _capacity(link: Link) -> int | None:
     return max((asked for one in link.properties if (asked := one.capacity_kbps) is not None), default=None)
+
+
+def _yes(written: str | None, attribute: str, where: str) -> bool:
+    try:
+        return _ANSWERS[written and written.strip().lower()]
+    except KeyError:
+        raise BadArgs(f"{where}: {attribute}={written!a:.40} is neither true nor false") from None

@@ -70,7 +70,34 @@ _FILES = {
     "etc/sudoers.d/sliver": "%sudo ALL=(ALL:ALL) NOPASSWD: ALL\n",
     "etc/hostname": "sliver\n",
 }
-_MODES = {"etc/sliver/boot": 0o755, "etc/sudoers.d/sliver": 0o440}
+_DHCP = r"""#!/bin/busybox sh
+# As udhcpc calls it: /etc/sliver/dhcp EVENT, and what the server has said in variables.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+case $1 in
+deconfig)
+  ip link set "$interface" up
+  ip -4 address flush dev "$interface"
+  ;;
+bound | renew)
+  ip -4 address show dev "$interface" | grep -qF " $ip/$mask " || {
+    ip -4 address flush dev "$interface"
+    ip address add "$ip/$mask" dev "$interface"
+  }
+  # Before others, since these know the machines of the link, and send on who asks for anything else.
+  for server in $dns; do
+    others=$(grep -vxF "nameserver $server" /etc/resolv.conf 2>/dev/null)
+    { echo "nameserver $server"; [ -z "$others" ] || printf '%s\n' "$others"; } >/run/resolv.new
+    cat /run/resolv.new >/etc/resolv.conf
+  done
+  ;;
+esac
+exit 0
+"""
+
+_MODES = {"etc/sliver/boot": 0o755, "etc/sliver/dhcp": 0o755, "etc/sudoers.d/sliver": 0o440}
+
+_ASK = '/bin/busybox udhcpc -b -S -i "$name" -p "/run/udhcpc.$name.pid" -s /etc/sliver/dhcp </dev/null >/dev/null 2>&1'
+"""Have an interface ask for its address, and for ever keep it."""
 
 _CONTAINER = Recipe(
     suite="bookworm",
@@ -80,7 +107,9 @@ _CONTAINER = Recipe(
         "etc/inittab": "::sysinit:/etc/sliver/boot\n::respawn:/usr/sbin/sshd -D\n",
         "etc/sliver/boot": (
             "#!/bin/busybox sh\n/bin/busybox mkdir -p -m 0755 /run/sshd\n/bin/busybox mkdir -p /run/lock\n"
+            f"for name in $SLIVER_DHCP; do {_ASK} & done\n"
         ),
+        "etc/sliver/dhcp": _DHCP,
         **_FILES,
     },
     modes=_MODES,
@@ -121,14 +150,15 @@ seed=$1 known=/var/lib/sliver/instance-id
 user() { sed 1d "$seed/user-data" | jq -r "$@"; }
 interface_of() { grep -lxF "$1" /sys/class/net/*/address | cut -d/ -f5; }
 jq -r '.ethernets | to_entries[] | [.value.match.macaddress, (.value["set-name"] // .key), (.value.mtu // 1500),
-  ((.value.routes // [])[] | select(.to == "default") | .via) // "-", (.value.addresses // [])[]] | @tsv' \
-  "$seed/network-config" | while read -r mac name mtu via addresses; do
+  ((.value.routes // [])[] | select(.to == "default") | .via) // "-", (.value.dhcp4 // false),
+  (.value.addresses // [])[]] | @tsv' "$seed/network-config" | while read -r mac name mtu via asks addresses; do
   old=$(interface_of "$mac")
   [ -n "$old" ] || continue
   [ "$old" = "$name" ] || ip link set "$old" name "$name"
   ip link set "$name" mtu "$mtu" up
   for address in $addresses; do ip address add "$address" dev "$name"; done
   [ "$via" = - ] || ip route replace default via "$via"
+  [ "$asks" = false ] || @ASK@ &
 done
 servers=$(jq -r '[.ethernets[].nameservers.addresses // [] | .[]] | unique | .[] | "nameserver " + .' \
   "$seed/network-config")
@@ -205,7 +235,8 @@ _VM = Recipe(
             "::shutdown:/bin/busybox umount -a -r\n"
         ),
         "etc/sliver/boot": _BOOT,
-        "etc/sliver/seed": _SEED,
+        "etc/sliver/dhcp": _DHCP,
+        "etc/sliver/seed": _SEED.replace("@ASK@", _ASK),
         "usr/sbin/shutdown": (
             "#!/bin/busybox sh\n# As the agent calls it: -h, -P or -r, and when, which is always now.\n"
             'case " $* " in *" -r "*) exec /bin/busybox reboot ;; esac\nexec /bin/busybox poweroff\n'

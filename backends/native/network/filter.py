@@ -34,6 +34,7 @@ class Filter:
         elements = "\n".join(add(self._names, self._publish_address, guest) for guest in guests)
         table, bridge, network = self._names.table, self._names.control_bridge, self._network
         ports, ends = self._names.control_ports, self._names.link_ports
+        servers, tunnels = self._names.link_servers, self._names.link_tunnels
         uplink = (
             f"""
             iifname "{bridge}" oifname "{self._uplink}" accept
@@ -110,6 +111,9 @@ class Filter:
                 chain forward {{
                     type filter hook forward priority -200;
                     iifname "{ports}*" oifname "{ports}*" drop
+                    iifname "{servers}*" oifname "{tunnels}*" drop
+                    iifname "{tunnels}*" oifname "{servers}*" drop
+                    iifname "{servers}*" ether type ip udp sport {{ 53, 67 }} accept
                     oifname vmap @receivers
                 }}
             }}

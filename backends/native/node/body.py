@@ -12,7 +12,10 @@ from backends.protocol import Machine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """One interface: name inside, name outside, bridge, hardware address, addresses, largest payload of a frame."""
+    """One interface: name inside, name outside, bridge, hardware address, addresses, largest payload of a frame.
+
+    asks: whether the machine asks for its addresses of version 4 itself
+    """
 
     name: str
     outside: str
@@ -21,6 +24,12 @@ class Plug:
     addresses: tuple[IPv4Interface | IPv6Interface, ...]
     gateway: IPv4Address | None = None
     mtu: int = 1500
+    asks: bool = False
+
+    @property
+    def given(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """The addresses that it is given without having to ask."""
+        return tuple(one for one in self.addresses if not (self.asks and one.version == 4))
 
 
 class Body(Protocol):

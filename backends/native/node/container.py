@@ -143,10 +143,12 @@ def settings_of(
             f"{key}.hwaddr = {plug.mac}",
             f"{key}.mtu = {plug.mtu}",
             f"{key}.flags = up",
-            *(f"{key}.ipv{address.version}.address = {address}" for address in plug.addresses),
+            *(f"{key}.ipv{address.version}.address = {address}" for address in plug.given),
         ]
         if plug.gateway is not None:
             lines.append(f"{key}.ipv4.gateway = {plug.gateway}")
+    if asking := [plug.name for plug in plugs if plug.asks]:
+        lines.append(f"lxc.environment = SLIVER_DHCP={' '.join(asking)}")
     return "\n".join(lines) + "\n"
 
 

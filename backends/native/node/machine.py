@@ -307,6 +307,7 @@ class Machines:
                     mac=port.mac,
                     addresses=port.addresses,
                     mtu=mtu,
+                    asks=port.asks,
                 )
                 for number, port in enumerate(_machine(record).ports, start=1)
             ),

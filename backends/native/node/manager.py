@@ -23,6 +23,8 @@ from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter
 from backends.native.network.links import LinkBridges
+from backends.native.network.server import PROGRAM as SERVER_PROGRAM
+from backends.native.network.server import LinkServers
 from backends.native.network.wirings import Wirings
 from backends.native.node.bodies import Bodies
 from backends.native.node.chores import Chores
@@ -35,6 +37,7 @@ from backends.native.sense import problems
 from backends.native.settings import NodeSettings
 from backends.own_images import ImageSeen, ImageWish
 from backends.protocol import (
+    Ability,
     Form,
     Image,
     Impossible,
@@ -72,7 +75,9 @@ class NodeManager:
         self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
         self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
         self._locks_lock = threading.Lock()
-        self._links = LinkBridges(self._names, self._journal, Wirings(state / "links"), settings.underlay)
+        self._servers = LinkServers(self._names, self._runtime.servers, self._server_ended)
+        wirings = Wirings(state / "links")
+        self._links = LinkBridges(self._names, self._journal, wirings, settings.underlay, self._servers)
         self._tell: Callable[[Observation], None] = _nobody
         self._disk_mib = _DISK_OVERCOMMIT * _free_disk_mib(self._journal.folder)
         self._watch: Watch | None = None
@@ -110,6 +115,7 @@ class NodeManager:
         self._bodies = bodies
         self._tell = tell
         self._runtime.prepare()
+        self._servers.start()
         bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
         for name in self._ways_out():
             bridge.let_through(name)
@@ -154,6 +160,7 @@ class NodeManager:
     def stop(self) -> None:
         """End; machines and links stay."""
         self._chores.stop()
+        self._servers.stop()
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
@@ -177,6 +184,7 @@ class NodeManager:
                 "disk_mib": settings.disk_mib or self._disk_mib,
             },
             location=settings.location,
+            abilities=(Ability.DHCP,) if shutil.which(SERVER_PROGRAM) else (),
         )
         private = self._images.of_slivers(self._forms)
         return Inventory(offer=offer, underlay=settings.underlay, parallel=settings.parallel, private=private)
@@ -242,6 +250,8 @@ class NodeManager:
     def heal(self) -> None:
         """Have everything run that should and doesn't: after a boot, and when nobody else sees to it."""
         tidy(self._images)
+        for link in self._links.unserved():
+            self._server_ended(link)
         for sliver, record in self._journal.everything().items():
             if isinstance(record.spec.shape, Machine) and record.spec.running and record.made:
                 with self._sliver(sliver):
@@ -311,6 +321,9 @@ class NodeManager:
             record = self._journal.get(sliver)
             if record is not None and record.made:
                 self._running_machines().acquaint(record)
+
+    def _server_ended(self, link: SliverId) -> None:
+        self._chores.put(link, partial(self._links.serve, link))
 
     def _ended(self, sliver: SliverId) -> None:
         """A machine's first process is gone. Whoever is at work on it knows; nobody else asked for it."""

@@ -75,8 +75,10 @@ def _networks(plugs: Sequence[Plug], nameservers: Sequence[IPv4Address]) -> dict
             "match": {"macaddress": plug.mac},
             "set-name": plug.name,
             "mtu": plug.mtu,
-            "addresses": [str(address) for address in plug.addresses],
+            "addresses": [str(address) for address in plug.given],
         }
+        if plug.asks:
+            ethernet["dhcp4"] = True
         if plug.gateway is not None:
             ethernet["routes"] = [{"to": "default", "via": str(plug.gateway)}]
             ethernet["nameservers"] = {"addresses": [str(server) for server in nameservers]}
