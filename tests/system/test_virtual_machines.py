@@ -17,7 +17,7 @@ from system.server import RunningServer, allocate, provision, states
 
 from backends.conformance import Conformance, Quiet, until_settled
 from backends.native.cleanup import leftovers
-from backends.protocol import Account, Form, Machine, Port, Seen, SliceId, SliverId, SliverSpec
+from backends.protocol import Account, Form, Machine, Member, Port, Seen, Segment, SliceId, SliverId, SliverSpec
 
 pytestmark = pytest.mark.needs("root", "lxc", "libvirtd", "qemu-img", "xorrisofs")
 
@@ -181,3 +181,27 @@ def test_a_request_brings_a_virtual_machine_and_a_container_on_one_lan(images):
         left = leftovers(server.backend, slivers_only=False)
         shutil.rmtree(home)
     assert left == []
+
+
+def test_a_virtual_machine_asks_its_link_for_an_address_and_knows_the_others_by_name(backend, machine, shell):
+    """The container beside it, too."""
+    wishes = [machine(1, Form.VM), machine(2, Form.CONTAINER)]
+    members = tuple(
+        Member(hostname=wish.shape.hostname, mac=port.mac, addresses=port.addresses)
+        for wish in wishes
+        for port in wish.shape.ports
+    )
+    segment = Segment(number=9, name="lan", members=members, server=ip_interface("10.2.0.254/24"))
+    lan = SliverSpec(sliver=SliverId("lan"), slice=SliceId("s"), offer="node1", generation=1, shape=segment)
+    until_settled(backend, lan)
+    asking = [
+        replace(wish, shape=replace(wish.shape, ports=tuple(replace(port, asks=True) for port in wish.shape.ports)))
+        for wish in wishes
+    ]
+    virtual, _ = (until_settled(backend, wish) for wish in asking)
+    for _ in range(100):
+        if "10.2.0.1/24" in shell(virtual, "ip -4 -brief address show dev eth1"):
+            break
+        time.sleep(0.1)
+    assert "1 received" in shell(virtual, "ping -c 1 -W 5 container2 || true")
+    assert "10.2.0.2" in shell(virtual, "busybox nslookup container2-lan 10.2.0.254")
