@@ -15,17 +15,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import Protocol
 
 from pyroute2 import IPRoute, NetlinkError
 
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.answers import addresses_table, names_table
-from backends.native.node.watch import Watch
 from backends.native.trees import delete_tree
 from backends.protocol import Segment, SliverId, Unavailable
 
@@ -59,28 +59,35 @@ class _Wish:
         return hashlib.sha256(repr((self.command, self.script)).encode()).hexdigest()[:16]
 
 
+class Watching(Protocol):
+    """Who is told which processes are servers, and notices when one ends by itself."""
+
+    def begin(self, sliver: SliverId, first_process: int) -> None:
+        """Watch a link's server."""
+
+    def end(self, sliver: SliverId) -> None:
+        """Watch it no more."""
+
+
 class LinkServers:
     """Those of one node. The caller sees to it that there is one at a time for each link."""
 
-    def __init__(self, names: Names, folder: Path, ended: Callable[[SliverId], None]) -> None:
-        """folder: for the tables, where others may read. ended: called from a thread when one ends by itself."""
+    def __init__(self, names: Names, folder: Path) -> None:
+        """folder: for the tables, where others may read."""
         self._names = names
         self._folder = folder
-        self._ended = ended
-        self._watch: Watch | None = None
+        self._watch: Watching | None = None
 
-    def start(self) -> None:
-        """Begin to notice when one ends."""
+    def start(self, watch: Watching) -> None:
+        """Begin to have them watched."""
         for folder in (self._folder.parent, self._folder):
             folder.mkdir(exist_ok=True)
             folder.chmod(0o711)
-        self._watch = Watch(self._ended)
+        self._watch = watch
 
     def stop(self) -> None:
-        """Notice nothing any more; they go on."""
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+        """They go on."""
+        self._watch = None
 
     def ensure(self, link: SliverId, segment: Segment, mtu: int) -> None:
         """Have a link's server answer what the segment says; its bridge is there. Raises Unavailable."""

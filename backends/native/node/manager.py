@@ -75,12 +75,13 @@ class NodeManager:
         self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
         self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
         self._locks_lock = threading.Lock()
-        self._servers = LinkServers(self._names, self._runtime.servers, self._server_ended)
+        self._servers = LinkServers(self._names, self._runtime.servers)
         wirings = Wirings(state / "links")
         self._links = LinkBridges(self._names, self._journal, wirings, settings.underlay, self._servers)
         self._tell: Callable[[Observation], None] = _nobody
         self._disk_mib = _DISK_OVERCOMMIT * _free_disk_mib(self._journal.folder)
         self._watch: Watch | None = None
+        self._server_watch: Watch | None = None
         self._machines: Machines | None = None
         self._snapshots: Snapshots | None = None
         self._packing = state / "packing"
@@ -115,7 +116,8 @@ class NodeManager:
         self._bodies = bodies
         self._tell = tell
         self._runtime.prepare()
-        self._servers.start()
+        self._server_watch = Watch(self._server_ended)
+        self._servers.start(self._server_watch)
         bridge.ensure_control_bridge(self._names.control_bridge, self._settings.control_network)
         for name in self._ways_out():
             bridge.let_through(name)
@@ -161,6 +163,9 @@ class NodeManager:
         """End; machines and links stay."""
         self._chores.stop()
         self._servers.stop()
+        if self._server_watch is not None:
+            self._server_watch.stop()
+            self._server_watch = None
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
