@@ -140,6 +140,7 @@ class LinkServers:
             f"--interface={_INSIDE}",
             "--bind-interfaces",
             "--no-resolv",
+            "--domain-needed",  # a name without a dot has no other address than those in the table
             "--no-hosts",
             f"--addn-hosts={own / 'names'}",
             f"--dhcp-hostsfile={own / 'addresses'}",

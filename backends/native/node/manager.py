@@ -161,11 +161,11 @@ class NodeManager:
 
     def stop(self) -> None:
         """End; machines and links stay."""
-        self._chores.stop()
         self._servers.stop()
         if self._server_watch is not None:
             self._server_watch.stop()
             self._server_watch = None
+        self._chores.stop()
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
