@@ -9,7 +9,7 @@ from system.listening import ACTIONS, LOOPBACK, Listener, Talk, names_of_host
 from system.machines import pings, shell
 from system.server import allocate, provision, states
 
-from rspec import read_manifest
+from rspec import Lan, read_manifest
 from sfi_tool.errors import Refusal
 from sfi_tool.slices import Slice
 
@@ -210,3 +210,17 @@ def test_a_host_is_drained_used_again_removed_and_comes_back_by_invitation_only(
     hosts.wait_for_nodes(3)
     hosts.server.wait_for(lambda: node.left() == [])  # what nobody wants any more
     made("after", named("fresh", "node1"))
+
+
+def test_each_host_answers_its_own_machines_and_all_know_all_names(hosts, made):
+    lan = '<lan xmlns="urn:sfa-am:rspec:ext:lan:1" dhcp="true"/></link>'
+    pair = made("served", request({"red": (1, 2)}).replace("</link>", lan))
+    server = read_manifest(pair.describe()["geni_rspec"]).links[0].first(Lan).server
+    for at, other in (("m1", "m2"), ("m2", "m1")):
+        own = f"10.20.0.{at[1:]}/24"
+        hosts.server.wait_for(lambda at=at, own=own: own in shell(pair, at, "ip -4 -brief address show"))
+        assert "1 received" in shell(pair, at, f"ping -c 1 -W 2 {other}")
+        assert f"10.20.0.{other[1:]}" in shell(pair, at, f"busybox nslookup {other} {server}")
+    # Whoever asks has one answer to each question, though there are two servers.
+    said = shell(pair, "m1", f"sudo busybox arping -c 2 -w 4 -I eth1 {server} || true")
+    assert "Received 2 response" in said, said
