@@ -69,12 +69,14 @@ class Form(StrEnum):
 
 
 class Ability(StrEnum):
-    """What an offer can do for links beyond joining machines; a request for what no offer can do is refused by name.
+    """What an offer can do beside making machines and joining them; a request for what none can do is refused by name.
 
-    DHCP: machines get their addresses and ask for names where the link's own server answers
+    DHCP:    machines get their addresses and ask for names where the link's own server answers
+    PUBLISH: other ports of machines than that of logins are reached from outside
     """
 
     DHCP = "dhcp"
+    PUBLISH = "publish"
 
 
 class Sender(StrEnum):
@@ -121,7 +123,8 @@ class Traffic(StrEnum):
 class Rule:
     """What may, or may not, come in to a machine; of several rules for an interface the first that fits decides.
 
-    What none fits comes in on a link, and does not on the control interface, but for logins and ICMP. Answers to what
+    What none fits comes in on a link, and does not on the control interface, but for logins, ICMP and what the machine
+    publishes. Answers to what
     the machine began come in where that can be told: always of TCP.
 
     allows:    whether it may come in
@@ -144,6 +147,32 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A port of a machine that is to be reached from outside, beside that of logins.
+
+    traffic: TCP or UDP
+    """
+
+    traffic: Traffic
+    port: int
+
+    def __post_init__(self) -> None:
+        """Nothing else has ports."""
+        if self.traffic not in (Traffic.TCP, Traffic.UDP):
+            raise ValueError(f"{self.traffic} has no ports to publish")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where a machine's port is reached from outside: at this host name or address, and port."""
+
+    traffic: Traffic
+    port: int
+    hostname: str
+    public_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What a node sliver should be: a virtual machine or a container, as the sliver type says.
 
@@ -155,6 +184,7 @@ class Machine:
     accounts:    who may log in
     ports:       links it is plugged into
     rules:       what may come in, in the order in which they are looked at; they may change while it runs
+    openings:    ports that are reached from outside; they may change while it runs
     """
 
     hostname: str
@@ -167,6 +197,7 @@ class Machine:
     accounts: tuple[Account, ...] = ()
     ports: tuple[Port, ...] = ()
     rules: tuple[Rule, ...] = ()
+    openings: tuple[Opening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +271,7 @@ class Observation:
     fault:      a sentence for the researcher when BROKEN, else empty
     offer:      where it was seen; empty in a backend that has only one place
     logins:     for a machine that accepts them now
+    published:  where its openings are reached now
     """
 
     sliver: SliverId
@@ -247,6 +279,7 @@ class Observation:
     seen: Seen
     fault: str = ""
     logins: tuple[Login, ...] = ()
+    published: tuple[Published, ...] = ()
     offer: str = ""
 
 
@@ -282,7 +315,8 @@ class Offer:
     """A pool of capacity, advertised as one node without saying what is under it.
 
     name:         stable over restarts, unique in the backend, [a-zA-Z0-9._-]+; becomes the component name
-    capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib", "disk_mib"
+    capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib", "disk_mib";
+                  and "ports" where it publishes any
     location:     country (ISO 3166-1 alpha-2), longitude and latitude in degrees; None when not told
     abilities:    what it can do for links
     """

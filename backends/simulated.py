@@ -21,6 +21,7 @@ from backends.protocol import (
     Machine,
     Observation,
     Offer,
+    Published,
     Seen,
     SliverId,
     SliverSpec,
@@ -33,6 +34,8 @@ SMALL = SliverType(name="container", cpus=1, memory_mib=512, disk_mib=1024)
 LARGE = SliverType(name="container-large", cpus=4, memory_mib=4096, disk_mib=8192)
 
 _FIRST_PORT = 22000
+_MOST_PORTS = 8
+"""For all slivers of an offer together, beside those of logins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class SimulatedBackend:
             "cpus": self._capacity * 1000,
             "memory_mib": self._capacity * SMALL.memory_mib,
             "disk_mib": self._capacity * SMALL.disk_mib,
+            "ports": _MOST_PORTS,
         }
         return [
             Offer(
@@ -176,7 +180,15 @@ class SimulatedBackend:
             return Observation(sliver=spec.sliver, generation=spec.generation, seen=Seen.STOPPED)
         accounts = spec.shape.accounts if isinstance(spec.shape, Machine) else ()
         logins = tuple(Login(username=a.name, hostname="192.0.2.1", port=thing.port) for a in accounts)
-        return Observation(sliver=spec.sliver, generation=spec.generation, seen=Seen.RUNNING, logins=logins)
+        openings = spec.shape.openings if isinstance(spec.shape, Machine) else ()
+        published = tuple(
+            Published(traffic=one.traffic, port=one.port, hostname="192.0.2.1", public_port=40000 + one.port % 10000)
+            for one in openings
+        )
+        seen = Seen.RUNNING
+        return Observation(
+            sliver=spec.sliver, generation=spec.generation, seen=seen, logins=logins, published=published
+        )
 
     def _work(self) -> None:
         if self.is_away:

@@ -11,6 +11,7 @@ from rspec.extensions.nitos import Channel, Lease, LeaseRef
 from rspec.extensions.openflow import OpenFlow
 from rspec.extensions.opstate import OpAction, OpState, OpStates, OpWait
 from rspec.extensions.planetlab import FirewallRule, InitScript, Tag
+from rspec.extensions.ports import Publish
 from rspec.extensions.security import SecurityGroup, SecurityRule
 from rspec.extensions.stitching import StitchedHop, StitchedLink, StitchedPath, Stitching
 from rspec.model import (
@@ -102,6 +103,7 @@ __all__ = [
     "Pipe",
     "Problem",
     "Property",
+    "Publish",
     "RSpecError",
     "Relation",
     "Report",

@@ -36,6 +36,7 @@ PLANETLAB = "http://www.planet-lab.org/resources/sfa/ext/planetlab/1"
 PLOS = "http://www.planet-lab.org/resources/sfa/ext/plos/1"
 SECURITY = "urn:sfa-am:rspec:ext:security-group:1"
 LAN = "urn:sfa-am:rspec:ext:lan:1"
+PORTS = "urn:sfa-am:rspec:ext:ports:1"
 """Ours."""
 OMN_LOCATION = "http://open-multinet.info/location"
 
@@ -64,5 +65,6 @@ PREFIXES = {
     OMN_LOCATION: "location",
     SECURITY: "security",
     LAN: "lan",
+    PORTS: "ports",
 }
 """The customary prefixes, for what is written here."""

@@ -15,9 +15,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from backends.native.names import Names
 from backends.native.trees import delete_tree
-from backends.protocol import SliverId, SliverSpec, Unavailable
+from backends.protocol import Machine, Opening, SliverId, SliverSpec, Unavailable
 
 _FILE = "record.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A port of this host by which an opening of a machine is reached."""
+
+    opening: Opening
+    public_port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,8 @@ class Record:
     started_with: digest of the container's settings at its last start; empty when it has not been started
     accounts_applied: names of the accounts last written into it
     hosts_applied: what was last written into it about the others of its slice
+    doors:  ports of this host by which its openings are reached
+    former_doors: those of openings that it had, until nobody is let in by them
     """
 
     spec: SliverSpec
@@ -45,6 +55,8 @@ class Record:
     started_with: str = ""
     accounts_applied: tuple[str, ...] = ()
     hosts_applied: tuple[str, ...] = ()
+    doors: tuple[Door, ...] = ()
+    former_doors: tuple[Door, ...] = ()
 
     @property
     def has_begun(self) -> bool:
@@ -111,6 +123,30 @@ class Journal:
         """Store changes of a record; returns the new one."""
         changed = replace(record, **changes)  # type: ignore[arg-type]  # checked by the dataclass' own fields
         with self._lock:
+            self._store(changed)
+        return changed
+
+    def give_doors(self, record: Record, ports: range) -> Record:
+        """Have each opening of a machine reached by a port of its own, of these; openings that stay keep theirs.
+
+        Raises Unavailable when no port is left.
+        """
+        shape = record.spec.shape
+        openings = shape.openings if isinstance(shape, Machine) else ()
+        if tuple(door.opening for door in record.doors) == openings:
+            return record
+        with self._lock:
+            known = {door.opening: door.public_port for door in record.doors}
+            taken = {d.public_port for r in self._records.values() for d in (*r.doors, *r.former_doors)}
+            free = (port for port in ports if port not in taken)
+            doors = []
+            for opening in openings:
+                port = known.get(opening) or next(free, 0)
+                if not port:
+                    raise Unavailable("no more ports can be published here now; publish fewer or try again later")
+                doors.append(Door(opening=opening, public_port=port))
+            gone = tuple(door for door in record.doors if door not in doors)
+            changed = replace(record, doors=tuple(doors), former_doors=(*record.former_doors, *gone))
             self._store(changed)
         return changed
 

@@ -41,6 +41,11 @@ class NodeSettings(BaseModel):
     """First of the published TCP ports; one for each sliver."""
     ports: Annotated[int, Field(ge=1, le=32000)] = 4000
     """How many ports may be published; also the most slivers this host takes."""
+    first_door: Annotated[int, Field(ge=0, le=65535)] = 0
+    """First of the TCP and UDP ports by which other ports of slivers are reached, as requests ask. 0: the one after the
+    last of `ports`."""
+    doors: Annotated[int, Field(ge=0, le=32000)] = 1000
+    """How many of those there are, for all slivers together."""
     control_network: IPv4Network = IPv4Network("100.64.0.0/16")
     """Network between this host and its slivers, used nowhere else on the host; the first address is the host's."""
     uplink: str = ""
@@ -73,6 +78,12 @@ class NodeSettings(BaseModel):
     """How many slivers are made at once."""
     location: tuple[str, float, float] | None = None
     """Country (two letters), longitude and latitude shown in advertisements."""
+
+    @property
+    def door_ports(self) -> range:
+        """The ports by which openings of slivers are reached."""
+        first = self.first_door or self.first_port + self.ports
+        return range(first, min(first + self.doors, 65536))
 
     @property
     def shown_host(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from lxml import etree
 
-from rspec.extensions import emulab, geni, jfed, lan, nitos, openflow, opstate, planetlab, security, stitching
+from rspec.extensions import emulab, geni, jfed, lan, nitos, openflow, opstate, planetlab, ports, security, stitching
 from rspec.extensions.reading import source_of
 from rspec.model import Extension
 
@@ -21,6 +21,7 @@ _READERS: Mapping[str, Callable[[etree._Element], Extension]] = {
     **openflow.READERS,
     **opstate.READERS,
     **planetlab.READERS,
+    **ports.READERS,
     **security.READERS,
     **stitching.READERS,
 }

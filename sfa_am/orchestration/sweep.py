@@ -94,7 +94,8 @@ def _is_as_wanted(row: SliverRow, observation: Observation | None) -> bool:
 
 
 def _is_news(row: SliverRow, observation: Observation) -> bool:
-    return (row.seen, row.logins) != (observation.seen, observation.logins) and row.seen is not Seen.BROKEN
+    known, seen = (row.seen, row.logins, row.published), (observation.seen, observation.logins, observation.published)
+    return known != seen and row.seen is not Seen.BROKEN
 
 
 def _remove_orphan(name: str, backend: Backend, seen: Observation, store: Store, at: datetime) -> None:

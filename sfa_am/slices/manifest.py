@@ -17,6 +17,7 @@ from rspec import (
     Login,
     Manifest,
     Node,
+    Publish,
     Services,
     ServicesUser,
     SliverType,
@@ -64,7 +65,17 @@ def _node(row: SliverRow, identity: Identity) -> Node:
             for number, one in enumerate(asked.interfaces, start=1)
         ),
         services=_services(asked, row),
+        extensions=tuple(_reached(one, row) if isinstance(one, Publish) else one for one in asked.extensions),
     )
+
+
+def _reached(asked: Publish, row: SliverRow) -> Publish:
+    """A published port, with where it is reached as soon as that is known."""
+    protocol, port = asked.protocol or "tcp", asked.port or 0
+    for one in row.published:
+        if (one.traffic.value, one.port) == (protocol, port):
+            return Publish.of(port, protocol=protocol, hostname=one.hostname, public_port=one.public_port)
+    return Publish.of(port, protocol=protocol)
 
 
 def _sliver_type(asked: Node, machine: Machine, identity: Identity) -> SliverType:

@@ -18,6 +18,7 @@ from sfa_am.slices.addresses import Addresses, AddressPlan, mac_of
 from sfa_am.slices.identity import Identity
 from sfa_am.slices.matching import image_name, image_of, sliver_types
 from sfa_am.slices.naming import labels
+from sfa_am.slices.publishing import openings_of, refuse_misplaced_ports, refuse_unpublished
 from sfa_am.slices.reasons import refusals_together, unknown
 from sfa_am.slices.room import Room, Spot
 from sfa_am.slices.security import joined, refuse_misplaced, security_of
@@ -111,9 +112,11 @@ def place(
         for node in request.nodes:
             attempt(_refuse_unknown, node, room, identity)
             attempt(security_of, node, on_links)
+            attempt(refuse_unpublished, node, room.abilities)
         for node in request.nodes:
             attempt(_refuse_closed, node, room.closed, identity)
         attempt(refuse_odd, request)
+        attempt(refuse_misplaced_ports, request)
         for link in request.links:
             attempt(_refuse_impairments, link)
             attempt(refuse_unable, link, room.abilities)
@@ -217,13 +220,16 @@ def _joined(request: Request) -> list[list[Node]]:
 
 
 def _needs_of(request: Request) -> dict[str, frozenset[Ability]]:
-    """What the links of each node need of its place."""
+    """What each node and its links need of its place."""
     result: dict[str, frozenset[Ability]] = {}
     owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
+    for node in request.nodes:
+        if openings_of(node):
+            result[node.client_id] = frozenset({Ability.PUBLISH})
     for link in request.links:
         if needed := needed_by(link):
-            for node in {owner[ref] for ref in link.ends}:
-                result[node] = result.get(node, frozenset()) | needed
+            for name in {owner[ref] for ref in link.ends}:
+                result[name] = result.get(name, frozenset()) | needed
     return result
 
 
@@ -322,8 +328,10 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
             disk_mib=at.kind.disk_mib,
             ports=tuple(replace(port, sender=security.sender) for port in ports[node.client_id]),
             rules=security.rules,
+            openings=openings_of(node),
         )
         slivers.append(_placed(node, "node", ids, at.stock, machine))
+        amounts = needs(at.kind) | ({"ports": len(machine.openings)} if machine.openings else {})
         claims.extend(
             Claim(
                 sliver_id=ids[node.client_id],
@@ -332,7 +340,7 @@ def _plan(request: Request, home: Mapping[str, _Home], addresses: AddressPlan, n
                 resource=resource,
                 amount=amount,
             )
-            for resource, amount in needs(at.kind).items()
+            for resource, amount in amounts.items()
         )
     owner = {interface.client_id: node.client_id for node in request.nodes for interface in node.interfaces}
     for link in request.links:

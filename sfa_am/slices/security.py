@@ -5,14 +5,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from backends.protocol import CONTROL_INTERFACE, Machine, Rule, Sender, Traffic
+from backends.protocol import CONTROL_INTERFACE, Machine, Opening, Rule, Sender, Traffic
 from rspec import Node, Request, SecurityGroup, SecurityRule, read_node, write_node
 from sfa_am.errors import BadArgs, Unsupported
+from sfa_am.slices.publishing import openings_of
 
 MOST_RULES = 64
 """Of one node: each is looked at for each packet."""
 
-_SSH_PORT = 22
+_SSH = Opening(traffic=Traffic.TCP, port=22)
 _SENDERS = {"deny": Sender.OWN_ADDRESSES, "mac": Sender.OWN_MAC, "allow": Sender.ANYBODY}
 
 
@@ -61,9 +62,12 @@ def security_of(node: Node, on_links: Collection[str]) -> Security:
     if len(group.rules) > MOST_RULES:
         raise BadArgs(f"{where}: there are {len(group.rules)} rules; a node may have {MOST_RULES}")
     names = {one.client_id: f"eth{n}" for n, one in enumerate(node.interfaces, start=1) if one.client_id in on_links}
+    openings = openings_of(node)
     return Security(
         sender=_SENDERS[group.spoofing or "mac"],
-        rules=tuple(_rule(one, f"{where}, rule {number}", names) for number, one in enumerate(group.rules, start=1)),
+        rules=tuple(
+            _rule(one, f"{where}, rule {number}", names, openings) for number, one in enumerate(group.rules, start=1)
+        ),
     )
 
 
@@ -84,7 +88,7 @@ def regrouped(source: str, machine: Machine, group: SecurityGroup) -> tuple[str,
     return write_node(node), replace(machine, ports=ports, rules=security.rules)
 
 
-def _rule(asked: SecurityRule, where: str, names: dict[str, str]) -> Rule:
+def _rule(asked: SecurityRule, where: str, names: dict[str, str], openings: Collection[Opening]) -> Rule:
     if asked.odd:
         raise BadArgs(
             f"{where}: a rule has no {asked.odd[0]!a:.60}; it has action, protocol, ports, source and interface"
@@ -108,7 +112,7 @@ def _rule(asked: SecurityRule, where: str, names: dict[str, str]) -> Rule:
     source = _source(asked.source_prefix, where) if asked.source_prefix is not None else None
     rule = Rule(allows=asked.action == "allow", traffic=traffic, ports=ports, source=source, interface=interface)
     if interface == CONTROL_INTERFACE:
-        _refuse_useless(rule, where)
+        _refuse_useless(rule, where, openings)
     return rule
 
 
@@ -127,16 +131,22 @@ def _source(written: str, where: str) -> IPv4Network | IPv6Network:
         raise BadArgs(f"{where}: source={written!a:.60} is no prefix such as 192.0.2.0/24: {e}") from e
 
 
-def _refuse_useless(rule: Rule, where: str) -> None:
+def _refuse_useless(rule: Rule, where: str, openings: Collection[Opening]) -> None:
     """What can't come in from outside whatever is allowed."""
     if rule.source is not None and rule.source.version != 4:
         raise Unsupported(f"{where}: logins come by IP version 4 here; give a source such as 192.0.2.0/24")
-    first, last = rule.ports or (_SSH_PORT, _SSH_PORT)
-    if rule.allows and (rule.traffic is Traffic.UDP or not first <= _SSH_PORT <= last):
+    reached = [_SSH, *openings]
+    if rule.allows and rule.traffic is not Traffic.ICMP and not any(_is_about(rule, opening) for opening in reached):
+        shown = " and ".join(f"{opening.traffic} port {opening.port}" for opening in reached)
         raise Unsupported(
-            f"{where}: nothing but SSH (tcp, port {_SSH_PORT}) is reached from outside here; leave the rule out, or "
-            "name an interface that is on a link"
+            f"{where}: nothing but {shown.replace('tcp port 22', 'SSH (tcp, port 22)')} is reached from outside here; "
+            "publish the port, leave the rule out, or name an interface that is on a link"
         )
+
+
+def _is_about(rule: Rule, opening: Opening) -> bool:
+    first, last = rule.ports or (opening.port, opening.port)
+    return rule.traffic in (Traffic.ANY, opening.traffic) and first <= opening.port <= last
 
 
 def _offered(names: Iterable[str]) -> str:

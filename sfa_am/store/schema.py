@@ -259,6 +259,7 @@ sliver = Table(
     Column("seen_at", UtcTime),
     Column("fault", Text, nullable=False, default=""),
     Column("logins", JSON, nullable=False, default=list),
+    Column("published", JSON, nullable=False, default=list, server_default="[]"),
     CheckConstraint("kind IN ('node', 'link')", name="kind"),
     CheckConstraint(
         "allocation IN ('geni_unallocated', 'geni_allocated', 'geni_provisioned', 'geni_updating')", name="allocation"

@@ -20,7 +20,9 @@ from backends.protocol import (
     Machine,
     Member,
     Observation,
+    Opening,
     Port,
+    Published,
     Rule,
     Seen,
     Segment,
@@ -93,6 +95,7 @@ class SliverRow:
     seen_at: datetime | None
     fault: str
     logins: tuple[Login, ...]
+    published: tuple[Published, ...] = ()
 
     def spec(self) -> SliverSpec:
         """What its backend is asked to make true."""
@@ -147,6 +150,7 @@ _RECORD = (
         seen_at=bindparam("now"),
         fault=bindparam("new_fault"),
         logins=bindparam("new_logins"),
+        published=bindparam("new_published"),
     )
 )
 _FORGET = delete(sliver).where(sliver.c.id == bindparam("key"), sliver.c.allocation == GONE)
@@ -283,6 +287,7 @@ def record(tx: Connection, observation: Observation, *, now: datetime) -> bool:
         "now": now,
         "new_fault": observation.fault,
         "new_logins": [asdict(login) for login in observation.logins],
+        "new_published": [asdict(one) for one in observation.published],
     }
     return tx.execute(_RECORD, seen).rowcount == 1
 
@@ -343,6 +348,7 @@ def _sliver_row(row: RowMapping) -> SliverRow:
     )
     columns["seen"] = Seen(row["seen"])
     columns["logins"] = tuple(Login(**login) for login in row["logins"])
+    columns["published"] = tuple(Published(**{**one, "traffic": Traffic(one["traffic"])}) for one in row["published"])
     return SliverRow(**columns)
 
 
@@ -372,6 +378,9 @@ def _shape(stored: Mapping[str, Any]) -> Machine | Segment:
             interface=rule["interface"],
         )
         for rule in machine["rules"]
+    )
+    machine["openings"] = tuple(
+        Opening(traffic=Traffic(one["traffic"]), port=one["port"]) for one in machine.get("openings", ())
     )
     return Machine(**machine)
 

@@ -57,7 +57,13 @@ def backend_in(images, place):
     from backends.native import create
     from backends.protocol import Context
 
-    where = {"first_port": place.first_port, "control_network": place.control_network, "image_folder": str(images)}
+    where = {
+        "first_port": place.first_port,
+        "first_door": place.first_door,
+        "doors": 50,
+        "control_network": place.control_network,
+        "image_folder": str(images),
+    }
     return lambda state, **changes: create({**where, **changes}, Context(name="local", state=state))
 
 

@@ -9,6 +9,7 @@ from backends.native.network.bridge import holder_of
 
 _PLACES = 12
 _PORTS = 500
+_DOORS = 50
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Place:
     @property
     def first_port(self) -> int:
         return 26400 + self.number * _PORTS
+
+    @property
+    def first_door(self) -> int:
+        """Of other ports that slivers publish."""
+        return 25800 + self.number * _DOORS
 
     @property
     def addresses(self) -> str:

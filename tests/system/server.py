@@ -43,6 +43,8 @@ class RunningServer:
             "server.registry_port": str(self.registry_port),
             "backend.image_folder": f'"{images}"',
             "backend.first_port": str(self.place.first_port),
+            "backend.first_door": str(self.place.first_door),
+            "backend.doors": "50",
             "backend.control_network": f'"{self.place.control_network}"',
             "log.format": '"json"',
             **settings,

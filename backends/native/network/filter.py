@@ -49,13 +49,16 @@ class Filter:
             table inet {table} {{
                 map visitors {{ type ipv4_addr : verdict; }}
                 map logins {{ type ipv4_addr . inet_service : ipv4_addr . inet_service; }}
+                map openings {{ type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }}
                 chain prerouting {{
                     type nat hook prerouting priority dstnat;
                     dnat ip to ip daddr . tcp dport map @logins
+                    meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @openings
                 }}
                 chain output {{
                     type nat hook output priority -100;
                     dnat ip to ip daddr . tcp dport map @logins
+                    meta l4proto {{ tcp, udp }} dnat ip to meta l4proto . ip daddr . th dport map @openings
                 }}
                 chain postrouting {{
                     type nat hook postrouting priority srcnat;

@@ -26,7 +26,11 @@ class LinkEnd:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
     """A machine: the host's end of its control interface, its addresses there, its published port, what may come in by
-    it; and its ends on links."""
+    it; and its ends on links.
+
+    doors:  other published ports, by (traffic, the host's port, the machine's port)
+    former: those by which nobody comes in any more
+    """
 
     outside: str
     mac: str
@@ -34,11 +38,14 @@ class Guest:
     port: int
     rules: tuple[Rule, ...] = ()
     ends: tuple[LinkEnd, ...] = ()
+    doors: tuple[tuple[Traffic, int, int], ...] = ()
+    former: tuple[tuple[Traffic, int, int], ...] = ()
 
 
 def replace(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     """Have the rules be as this guest is now, whatever was known of it before under the same addresses."""
-    return "\n".join([*_forget_wishes(names, guest), add(names, publish_address, guest)])
+    shut = _absent(_doors(names, publish_address, guest, guest.former))
+    return "\n".join([*_forget_wishes(names, guest), *shut, add(names, publish_address, guest)])
 
 
 def add(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
@@ -59,9 +66,14 @@ def add(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
 
 def forget(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     """Have nothing of this guest in the rules; nothing happens when there is nothing."""
-    added = list(_elements(names, publish_address, guest))
-    deleted = [line.replace("add element", "delete element") for line in added]
-    return "\n".join([*_forget_wishes(names, guest), *added, *deleted])  # deleting what is not there would be an error
+    shut = _absent(_doors(names, publish_address, guest, guest.former))
+    return "\n".join([*_forget_wishes(names, guest), *shut, *_absent(_elements(names, publish_address, guest))])
+
+
+def _absent(elements: Iterable[str]) -> list[str]:
+    """Have these not be there: added first, since deleting what is not there would be an error."""
+    added = list(elements)
+    return [*added, *(line.replace("add element", "delete element") for line in added)]
 
 
 def _elements(names: Names, publish_address: IPv4Address, guest: Guest) -> Iterator[str]:
@@ -69,8 +81,17 @@ def _elements(names: Names, publish_address: IPv4Address, guest: Guest) -> Itera
     login = f"{publish_address} . {guest.port} : {guest.address} . 22"
     yield f"add element inet {table} logins {{ {login} }}"
     yield f"add element bridge {table} guests {{ {guest.outside} . {guest.mac} . {guest.address} }}"
+    yield from _doors(names, publish_address, guest, guest.doors)
     for end in guest.ends:
         yield f"add element bridge {table} members {{ {end.outside} . {end.mac} }}"
+
+
+def _doors(
+    names: Names, publish_address: IPv4Address, guest: Guest, doors: Iterable[tuple[Traffic, int, int]]
+) -> Iterator[str]:
+    for traffic, public, port in doors:
+        door = f"{traffic.value} . {publish_address} . {public} : {guest.address} . {port}"
+        yield f"add element inet {names.table} openings {{ {door} }}"
 
 
 def _forget_wishes(names: Names, guest: Guest) -> Iterator[str]:

@@ -7,14 +7,14 @@ at any point. The journal's record is written before the deed for wishes and aft
 import hashlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import structlog
 
 from backends.native.images import Holder
-from backends.native.journal import Journal, Record
+from backends.native.journal import Door, Journal, Record
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.filter import Filter
@@ -25,7 +25,18 @@ from backends.native.node.body import Body, Plug
 from backends.native.node.watch import Watch
 from backends.native.runtime import Runtime
 from backends.native.settings import NodeSettings
-from backends.protocol import CONTROL_INTERFACE, BackendError, Login, Machine, Observation, Rule, Seen, SliverId
+from backends.protocol import (
+    CONTROL_INTERFACE,
+    BackendError,
+    Login,
+    Machine,
+    Observation,
+    Published,
+    Rule,
+    Seen,
+    SliverId,
+    Traffic,
+)
 
 log = structlog.get_logger()
 
@@ -64,6 +75,7 @@ class Machines:
         """Make it what `record.spec` says."""
         spec = record.spec
         body = self._body(record)
+        record = self._journal.give_doors(record, self._settings.door_ports)
         record = self._do_once(record, body)
         if not spec.running:
             self._watch.end(spec.sliver)
@@ -152,6 +164,8 @@ class Machines:
                 )
                 for number, port in enumerate(_machine(record).ports, start=1)
             ),
+            doors=_as_rules(record.doors),
+            former=_as_rules(record.former_doors),
         )
 
     def is_port_free(self, slot: int) -> bool:
@@ -195,8 +209,9 @@ class Machines:
         edition = record.image if record.image and body.has_disk() else ""
         if body.first_process() > 0:
             if edition and record.started_with == _digest(body.settings(machine, edition, plugs)):
-                if record.made != record.spec.generation:
+                if record.made != record.spec.generation or record.former_doors:
                     self._rules.begin_to_put(self.guest(record))()
+                    record = self._shut(record)
                 self._shape(record)  # it may have been cut short between its start and this
                 return record
             self._watch.end(record.spec.sliver)
@@ -226,8 +241,13 @@ class Machines:
             body.start(settings)
         finally:
             reachable()
+        record = self._shut(record)
         self._shape(record)
         return record
+
+    def _shut(self, record: Record) -> Record:
+        """The rules let nobody in by former doors any more: others may have them."""
+        return self._journal.note(record, former_doors=()) if record.former_doors else record
 
     def _apply_accounts(self, record: Record, body: Body) -> Record:
         """Write accounts into a machine that runs, when they are not those it was given."""
@@ -283,7 +303,17 @@ class Machines:
             Login(username=account.name, hostname=self._settings.shown_host, port=port)
             for account in _machine(record).accounts
         )
-        return Observation(sliver=record.spec.sliver, generation=record.made, seen=Seen.RUNNING, logins=logins)
+        published = tuple(
+            Published(
+                traffic=door.opening.traffic,
+                port=door.opening.port,
+                hostname=self._settings.shown_host,
+                public_port=door.public_port,
+            )
+            for door in record.doors
+        )
+        sliver, made = record.spec.sliver, record.made
+        return Observation(sliver=sliver, generation=made, seen=Seen.RUNNING, logins=logins, published=published)
 
     def _plugs(self, record: Record) -> list[Plug]:
         guest = self.guest(record)
@@ -328,6 +358,10 @@ def _machine(record: Record) -> Machine:
 
 def _rules(record: Record, interface: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in _machine(record).rules if rule.interface == interface)
+
+
+def _as_rules(doors: Iterable[Door]) -> tuple[tuple[Traffic, int, int], ...]:
+    return tuple((door.opening.traffic, door.public_port, door.opening.port) for door in doors)
 
 
 def _account_names(machine: Machine) -> tuple[str, ...]:

@@ -187,12 +187,19 @@ class NodeManager:
                 "cpus": round(1000 * (settings.cpus or _CPU_OVERCOMMIT * (os.cpu_count() or 1))),
                 "memory_mib": settings.memory_mib or _memory_mib() * 3 // 4,
                 "disk_mib": settings.disk_mib or self._disk_mib,
+                "ports": len(settings.door_ports),
             },
             location=settings.location,
-            abilities=(Ability.DHCP,) if shutil.which(SERVER_PROGRAM) else (),
+            abilities=tuple(self._abilities()),
         )
         private = self._images.of_slivers(self._forms)
         return Inventory(offer=offer, underlay=settings.underlay, parallel=settings.parallel, private=private)
+
+    def _abilities(self) -> Iterator[Ability]:
+        if shutil.which(SERVER_PROGRAM):
+            yield Ability.DHCP
+        if self._settings.door_ports:
+            yield Ability.PUBLISH
 
     # Slivers
 
