@@ -72,10 +72,12 @@ class Ability(StrEnum):
     """What an offer can do beside making machines and joining them; a request for what none can do is refused by name.
 
     DHCP:    machines get their addresses and ask for names where the link's own server answers
+    GATEWAY: such a server is also the machines' way out
     PUBLISH: other ports of machines than that of logins are reached from outside
     """
 
     DHCP = "dhcp"
+    GATEWAY = "gateway"
     PUBLISH = "publish"
 
 
@@ -225,6 +227,7 @@ class Segment:
     members:       the machines on it, under whose names they find each other
     server:        address on it, with prefix length, where machines ask for addresses (DHCP) and names; None where
                    nobody answers
+    gateway:       whether the server is also the machines' way out, by which they share one address
     """
 
     number: int = 0
@@ -232,6 +235,7 @@ class Segment:
     name: str = ""
     members: tuple[Member, ...] = ()
     server: IPv4Interface | None = None
+    gateway: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +319,8 @@ class Offer:
     """A pool of capacity, advertised as one node without saying what is under it.
 
     name:         stable over restarts, unique in the backend, [a-zA-Z0-9._-]+; becomes the component name
-    capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib", "disk_mib";
-                  and "ports" where it publishes any
+    capacity:     resource name -> total amount, for "slivers", "cpus" (thousandths of a core), "memory_mib",
+                  "disk_mib"; and "ports" where it publishes any
     location:     country (ISO 3166-1 alpha-2), longitude and latitude in degrees; None when not told
     abilities:    what it can do for links
     """

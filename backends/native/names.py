@@ -96,6 +96,10 @@ class Names:
         """The host's end of a link's server for addresses and names."""
         return f"{self.link_servers}{_digest(link)}"
 
+    def way_out(self, link: SliverId) -> str:
+        """The host's end of the second foot of a link's server, on the control network."""
+        return f"{self.control_ports}{_digest(SliverId(f'server/{link}'))}"
+
     def mac(self, link: SliverId) -> str:
         """The hardware address of a link's server: the same on all hosts, in all installations."""
         octets = hashlib.sha256(f"server/{link}".encode()).digest()[:5]

@@ -126,7 +126,7 @@ def _link(row: SliverRow, component_ids: dict[str, str | None], identity: Identi
     asked = read_link(row.source)
     segment = row.shape
     if isinstance(segment, Segment) and segment.server is not None:
-        lan = Lan.of(dhcp="true", server=str(segment.server.ip))
+        lan = Lan.of(dhcp="true", gateway="true" if segment.gateway else None, server=str(segment.server.ip))
         asked = replace(asked, extensions=tuple(lan if isinstance(one, Lan) else one for one in asked.extensions))
     managers = asked.component_managers
     if not any(identity.is_ours(manager.name) for manager in managers):

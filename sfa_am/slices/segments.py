@@ -16,10 +16,12 @@ _ANSWERS = {None: False, "true": True, "1": True, "false": False, "0": False}
 class Served:
     """What a link is asked to do for its machines.
 
-    dhcp: they ask for their addresses, and for names
+    dhcp:    they ask for their addresses, and for names
+    gateway: they have their way out there; only who asks is told of it
     """
 
     dhcp: bool = False
+    gateway: bool = False
 
 
 def served(link: Link) -> Served:
@@ -32,8 +34,11 @@ def served(link: Link) -> Served:
         raise BadArgs(f"{where}: there are {len(said)} elements lan; put all into one")
     lan = said[0]
     if lan.odd:
-        raise BadArgs(f"{where}: a lan has no {lan.odd[0]!a:.60}; it has dhcp")
-    return Served(dhcp=_yes(lan.dhcp, "dhcp", where))
+        raise BadArgs(f"{where}: a lan has no {lan.odd[0]!a:.60}; it has dhcp and gateway")
+    dhcp, gateway = _yes(lan.dhcp, "dhcp", where), _yes(lan.gateway, "gateway", where)
+    if gateway and not dhcp:
+        raise BadArgs(f"{where}: machines hear of a gateway by DHCP; set dhcp to true as well")
+    return Served(dhcp=dhcp, gateway=gateway)
 
 
 def refuse_odd(request: Request) -> None:
@@ -47,8 +52,13 @@ def refuse_odd(request: Request) -> None:
 
 def refuse_unable(link: Link, abilities: Iterable[Ability]) -> None:
     """What nobody here can do. Raises Unsupported, and BadArgs as `served`."""
-    if served(link).dhcp and Ability.DHCP not in abilities:
-        where = f"link {link.client_id!r} (line {link.line})"
+    wanted, where = served(link), f"link {link.client_id!r} (line {link.line})"
+    if wanted.gateway and Ability.GATEWAY not in abilities:
+        raise Unsupported(
+            f"{where}: there is no way out by a link here; leave gateway out",
+            reasons=[Reason(constraint="gateway", where=where, wanted="true", available="false", nearest="false")],
+        )
+    if wanted.dhcp and Ability.DHCP not in abilities:
         raise Unsupported(
             f"{where}: nothing here gives addresses by DHCP; leave dhcp out, and machines have theirs from the start",
             reasons=[Reason(constraint="dhcp", where=where, wanted="true", available="false", nearest="false")],
@@ -57,7 +67,9 @@ def refuse_unable(link: Link, abilities: Iterable[Ability]) -> None:
 
 def needed_by(link: Link) -> frozenset[Ability]:
     """What the places of its machines must be able to do."""
-    return frozenset({Ability.DHCP} if served(link).dhcp else ())
+    wanted = served(link)
+    asked = {Ability.DHCP: wanted.dhcp, Ability.GATEWAY: wanted.gateway}
+    return frozenset(ability for ability, is_asked in asked.items() if is_asked)
 
 
 def segments_of(
@@ -83,6 +95,7 @@ def segments_of(
                 for end in link.ends
             ),
             server=servers.get(link.client_id),
+            gateway=served(link).gateway,
         )
         for link in request.links
     }

@@ -73,16 +73,28 @@ _FILES = {
 _DHCP = r"""#!/bin/busybox sh
 # As udhcpc calls it: /etc/sliver/dhcp EVENT, and what the server has said in variables.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
+logins=eth0 table=100
 case $1 in
 deconfig)
   ip link set "$interface" up
   ip -4 address flush dev "$interface"
+  back=$(ip -4 route show default table $table 2>/dev/null)
+  [ -z "$back" ] || [ -n "$(ip -4 route show default)" ] || ip route add $back
   ;;
 bound | renew)
   ip -4 address show dev "$interface" | grep -qF " $ip/$mask " || {
     ip -4 address flush dev "$interface"
     ip address add "$ip/$mask" dev "$interface"
   }
+  # Out by the link from now on; but answers to who logs in leave by the way that they came.
+  for via in $router; do
+    own=$(ip -4 -o address show dev $logins | tr / ' ' | while read -r _ _ _ own _; do echo "$own"; break; done)
+    back=$(ip -4 route show default dev $logins)
+    [ -z "$back" ] || ip route replace $back dev $logins table $table
+    [ -z "$own" ] || ip rule show | grep -qF "from $own lookup $table" || ip rule add from "$own" lookup $table
+    ip route replace default via "$via" dev "$interface"
+    break
+  done
   # Before others, since these know the machines of the link, and send on who asks for anything else.
   for server in $dns; do
     others=$(grep -vxF "nameserver $server" /etc/resolv.conf 2>/dev/null)

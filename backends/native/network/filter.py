@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from backends.native.names import Names
+from backends.native.network.gateway import Gateway
 from backends.native.network.guests import Guest, add, forget, replace
 from backends.protocol import Unavailable
 
@@ -25,13 +26,14 @@ class Filter:
         self._network = network
         self._publish_address = publish_address
         self._uplink = uplink
-        self._known: set[str] = set()
+        self._known: dict[str, IPv4Address] = {}
         """Guests that may be in the tables, by their control interface: exchanging one takes three times as long."""
 
-    def install(self, guests: Iterable[Guest]) -> None:
+    def install(self, guests: Iterable[Guest], gateways: Iterable[Gateway] = ()) -> None:
         """Make the tables anew, in one step, with these guests in them."""
         guests = list(guests)
-        elements = "\n".join(add(self._names, self._publish_address, guest) for guest in guests)
+        added = [add(self._names, self._publish_address, guest) for guest in guests]
+        elements = "\n".join([*added, *map(self._speaks, gateways)])
         table, bridge, network = self._names.table, self._names.control_bridge, self._network
         ports, ends = self._names.control_ports, self._names.link_ports
         servers, tunnels = self._names.link_servers, self._names.link_tunnels
@@ -122,7 +124,7 @@ class Filter:
             }}
             {elements}
         """)
-        self._known = {guest.outside for guest in guests}
+        self._known = {guest.outside: guest.address for guest in guests}
 
     def begin_to_put(self, guest: Guest) -> Callable[[], None]:
         """Let a machine be reached, and speak as what it is now. Returns at once: call the result to be sure of it.
@@ -130,13 +132,30 @@ class Filter:
         The change takes as long as a machine's own start does to get going, so the two are done side by side.
         """
         put = replace if guest.outside in self._known else add
-        self._known.add(guest.outside)
+        self._known[guest.outside] = guest.address
         return _begin(put(self._names, self._publish_address, guest))
 
     def remove(self, guest: Guest) -> None:
         """Forget a machine; nothing happens when it is."""
         _nft(forget(self._names, self._publish_address, guest))
-        self._known.discard(guest.outside)
+        self._known.pop(guest.outside, None)
+
+    def put_gateway(self, gateway: Gateway) -> None:
+        """Let a link's server speak on the control network, as itself alone."""
+        _nft(self._speaks(gateway))
+
+    def remove_gateway(self, gateway: Gateway) -> None:
+        """Forget it; nothing happens when it is."""
+        speaks = self._speaks(gateway)
+        _nft(f"{speaks}\n{speaks.replace('add element', 'delete element')}")
+
+    def addresses(self) -> Iterable[IPv4Address]:
+        """Those of machines on the control network."""
+        return tuple(self._known.values())
+
+    def _speaks(self, gateway: Gateway) -> str:
+        end = f"{gateway.outside} . {gateway.mac} . {gateway.address}"
+        return f"add element bridge {self._names.table} guests {{ {end} }}"
 
     def uninstall(self) -> None:
         """Delete the tables."""

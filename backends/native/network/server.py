@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,8 @@ from pyroute2 import IPRoute, NetlinkError
 from backends.native.names import Names
 from backends.native.network import bridge
 from backends.native.network.answers import addresses_table, names_table
+from backends.native.network.gateway import Gateway
+from backends.native.settings import NodeSettings
 from backends.native.trees import delete_tree
 from backends.protocol import Segment, SliverId, Unavailable
 
@@ -43,6 +45,7 @@ set -e
 ip link set lo up
 ip link set {inside} address {mac} mtu {mtu} up
 ip address add {address} dev {inside}
+{further}
 exec "$@" >&2
 """
 """Waits in its namespace until its end of the link is there; goes when whoever should bring it has gone."""
@@ -59,6 +62,19 @@ class _Wish:
         return hashlib.sha256(repr((self.command, self.script)).encode()).hexdigest()[:16]
 
 
+class Rules(Protocol):
+    """Let those speak on the control network who may."""
+
+    def put_gateway(self, gateway: Gateway) -> None:
+        """Let a link's server speak there."""
+
+    def remove_gateway(self, gateway: Gateway) -> None:
+        """Forget it; absent is fine."""
+
+    def addresses(self) -> Iterable[IPv4Address]:
+        """Those of machines on the control network."""
+
+
 class Watching(Protocol):
     """Who is told which processes are servers, and notices when one ends by itself."""
 
@@ -72,8 +88,10 @@ class Watching(Protocol):
 class LinkServers:
     """Those of one node. The caller sees to it that there is one at a time for each link."""
 
-    def __init__(self, names: Names, folder: Path) -> None:
-        """folder: for the tables, where others may read."""
+    def __init__(self, names: Names, settings: NodeSettings, folder: Path, rules: Rules) -> None:
+        """folder: for the tables, where others may read. rules: are told who has a way out."""
+        self._settings = settings
+        self._rules = rules
         self._names = names
         self._folder = folder
         self._watch: Watching | None = None
@@ -98,7 +116,8 @@ class LinkServers:
         own.mkdir(exist_ok=True)
         own.chmod(0o755)
         is_changed = _put(own / "addresses", addresses_table(segment)) | _put(own / "names", names_table(segment))
-        wish = self._wish(own, link, segment.server, mtu)
+        gateway = self._gateway(link, own) if segment.gateway else None
+        wish = self._wish(own, link, segment.server, mtu, gateway)
         pid = _process(own)
         if pid and bridge.exists(self._names.server(link)) and _read(own / "wish") == wish.digest():
             if is_changed:
@@ -106,7 +125,10 @@ class LinkServers:
                     os.kill(pid, signal.SIGHUP)  # it reads its tables again
         else:
             self._end(link, own)
-            pid = self._begin(link, own, wish, mtu)
+            if gateway is not None:
+                _put(own / "way-out", str(gateway.address))
+                self._rules.put_gateway(gateway)
+            pid = self._begin(link, own, wish, mtu, gateway)
         if self._watch is not None:
             self._watch.begin(link, pid)
 
@@ -128,8 +150,28 @@ class LinkServers:
             for link in links.difference(kept):
                 self.remove(link)
 
-    def _wish(self, own: Path, link: SliverId, address: IPv4Interface, mtu: int) -> _Wish:
+    def gateways(self) -> list[Gateway]:
+        """The links' servers that have a way out, or had one until they ended."""
+        found = []
+        for own in self._folder.iterdir() if self._folder.is_dir() else ():
+            if written := _read(own / "way-out"):
+                found.append(Gateway.of(self._names, SliverId(own.name), IPv4Address(written)))
+        return found
+
+    def _gateway(self, link: SliverId, own: Path) -> Gateway:
+        """At the address that it has, or at the last free one: machines have the first ones."""
+        if written := _read(own / "way-out"):
+            return Gateway.of(self._names, link, IPv4Address(written))
+        last = int(self._settings.control_network.broadcast_address) - 1
+        taken = {int(one.address) for one in self.gateways()} | {int(address) for address in self._rules.addresses()}
+        number = next(n for n in range(last, 0, -1) if n not in taken)
+        if IPv4Address(number) not in self._settings.control_network:
+            raise Unavailable("no more links can have a way out here now; it will be tried again")
+        return Gateway.of(self._names, link, IPv4Address(number))
+
+    def _wish(self, own: Path, link: SliverId, address: IPv4Interface, mtu: int, gateway: Gateway | None) -> _Wish:
         network = address.network
+        forwards = [f"--server={server}" for server in self._settings.nameservers] if gateway else []
         command = (
             PROGRAM,
             "--keep-in-foreground",
@@ -147,7 +189,8 @@ class LinkServers:
             f"--dhcp-range={network.network_address},static,{network.netmask},{_LEASE}",
             "--dhcp-ignore=tag:!known",
             "--dhcp-authoritative",
-            "--dhcp-option=option:router",
+            f"--dhcp-option=option:router{f',{address.ip}' if gateway else ''}",
+            *forwards,
             f"--dhcp-option=option:dns-server,{address.ip}",
             "--leasefile-ro",
             "--no-ping",
@@ -155,9 +198,10 @@ class LinkServers:
             "--quiet-dhcp",
         )
         mac = self._names.mac(link)
-        return _Wish(command, _BEGIN.format(inside=_INSIDE, mac=mac, mtu=mtu, address=address))
+        further = gateway.script(self._settings.control_network) if gateway else ""
+        return _Wish(command, _BEGIN.format(inside=_INSIDE, mac=mac, mtu=mtu, address=address, further=further))
 
-    def _begin(self, link: SliverId, own: Path, wish: _Wish, mtu: int) -> int:
+    def _begin(self, link: SliverId, own: Path, wish: _Wish, mtu: int, gateway: Gateway | None) -> int:
         command = ["unshare", "--net", "sh", "-c", wish.script, "sh", *wish.command]
         with (own / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -177,6 +221,8 @@ class LinkServers:
                     raise _failed(own, "no namespace")
                 (own / "pid").write_text(f"{process.pid}\n")
                 self._plug(link, process.pid, mtu)
+                if gateway is not None:
+                    gateway.plug(self._names, process.pid)
                 process.stdin.write(b"go\n")
             _wait_until_it_answers(process.pid, own)
         except (OSError, NetlinkError, Unavailable) as e:
@@ -205,9 +251,13 @@ class LinkServers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # it has nothing to put in order
             _reap(pid)
-        for name in ("pid", "wish"):
-            (own / name).unlink(missing_ok=True)
         bridge.remove(self._names.server(link))
+        if written := _read(own / "way-out"):
+            gateway = Gateway.of(self._names, link, IPv4Address(written))
+            bridge.remove(gateway.outside)
+            self._rules.remove_gateway(gateway)
+        for name in ("pid", "wish", "way-out"):
+            (own / name).unlink(missing_ok=True)
 
 
 def end_all(folder: Path) -> None:

@@ -7,7 +7,7 @@ at any point. The journal's record is written before the deed for wishes and aft
 import hashlib
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
@@ -168,8 +168,10 @@ class Machines:
             former=_as_rules(record.former_doors),
         )
 
-    def is_port_free(self, slot: int) -> bool:
-        """Whether nothing on this host listens where a slot's logins would be published."""
+    def is_slot_free(self, taken: Collection[IPv4Address], slot: int) -> bool:
+        """Whether nobody has a slot's address, and nothing on this host listens where its logins would be published."""
+        if self._settings.control_network.network_address + 2 + slot in taken:
+            return False
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

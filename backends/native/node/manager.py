@@ -75,7 +75,7 @@ class NodeManager:
         self._rules = Filter(self._names, settings.control_network, settings.publish_address, settings.uplink)
         self._locks: defaultdict[SliverId, threading.RLock] = defaultdict(threading.RLock)
         self._locks_lock = threading.Lock()
-        self._servers = LinkServers(self._names, self._runtime.servers)
+        self._servers = LinkServers(self._names, settings, self._runtime.servers, self._rules)
         wirings = Wirings(state / "links")
         self._links = LinkBridges(self._names, self._journal, wirings, settings.underlay, self._servers)
         self._tell: Callable[[Observation], None] = _nobody
@@ -138,9 +138,9 @@ class NodeManager:
         bodies.remove_strays()
         self._holder.settle(self._journal.editions)
         self._images.collect()
-        self._links.restore()
         machines = [r for r in self._journal.everything().values() if isinstance(r.spec.shape, Machine)]
-        self._rules.install(self._machines.guest(record) for record in machines)
+        self._rules.install((self._machines.guest(record) for record in machines), self._servers.gateways())
+        self._links.restore()
         snapshots = Snapshots(self._packing, self._images, self._journal, bodies.of, self._sliver)
         snapshots.recover()
         self._snapshots = snapshots
@@ -198,6 +198,8 @@ class NodeManager:
     def _abilities(self) -> Iterator[Ability]:
         if shutil.which(SERVER_PROGRAM):
             yield Ability.DHCP
+            if self._settings.uplink:
+                yield Ability.GATEWAY
         if self._settings.door_ports:
             yield Ability.PUBLISH
 
@@ -318,7 +320,8 @@ class NodeManager:
         if isinstance(spec.shape, Segment):
             return self._journal.open(spec, None, lambda slot: True)
         slots = range(min(self._settings.ports, self._settings.control_network.num_addresses - 3))
-        return self._journal.open(spec, slots, self._running_machines().is_port_free)
+        ways_out = {gateway.address for gateway in self._servers.gateways()}
+        return self._journal.open(spec, slots, partial(self._running_machines().is_slot_free, ways_out))
 
     def _observed(self, record: Record) -> Observation:
         if isinstance(record.spec.shape, Machine):

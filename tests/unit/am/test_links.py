@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface
 import pytest
 from unit.am.small import everything, request
 
-from backends.protocol import Segment
+from backends.protocol import Ability, Segment
 from rspec import Lan, read_manifest
 from sfa_am.errors import BadArgs, NotFeasible, Unsupported
 
@@ -94,6 +94,23 @@ def test_what_can_not_be_served_is_refused_with_a_sentence(am, elements, error, 
     with pytest.raises(error, match=words):
         am.allocate(request(*elements))
     assert everything(am) == before
+
+
+def test_a_gateway_is_the_server_and_is_told_to_who_asks(am):
+    asked = f'<lan {LAN} dhcp="true" gateway="true"/>'
+    described = made(am, node("a"), node("b"), link("a", "b", inside=asked))
+    assert segment(am).gateway
+    shown = read_manifest(described.manifest).links[0].first(Lan)
+    assert (shown.dhcp, shown.gateway) == ("true", "true")
+    with pytest.raises(BadArgs, match="hear of a gateway by DHCP"):
+        am.allocate(request(node("c"), node("d"), link("c", "d", inside=f'<lan {LAN} gateway="true"/>')))
+
+
+def test_where_there_is_no_way_out_a_request_for_one_is_refused(am):
+    am.backend.abilities = (Ability.DHCP,)
+    am.sweep()
+    with pytest.raises(Unsupported, match="no way out"):
+        am.allocate(request(node("a"), link("a", inside=f'<lan {LAN} dhcp="true" gateway="true"/>')))
 
 
 def test_where_nothing_gives_addresses_a_request_for_them_is_refused(am):
