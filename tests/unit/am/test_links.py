@@ -102,6 +102,7 @@ def test_a_gateway_is_the_server_and_is_told_to_who_asks(am):
     assert segment(am).gateway
     shown = read_manifest(described.manifest).links[0].first(Lan)
     assert (shown.dhcp, shown.gateway) == ("true", "true")
+    am.delete()
     with pytest.raises(BadArgs, match="hear of a gateway by DHCP"):
         am.allocate(request(node("c"), node("d"), link("c", "d", inside=f'<lan {LAN} gateway="true"/>')))
 
