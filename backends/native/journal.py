@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from backends.native.names import Names
 from backends.native.trees import delete_tree
-from backends.protocol import Machine, Opening, SliverId, SliverSpec, Unavailable
+from backends.protocol import Machine, Opening, Port, SliverId, SliverSpec, Unavailable
 
 _FILE = "record.json"
 
@@ -39,6 +39,8 @@ class Record:
     former:   edition that the disk before began from, while a fresh one is due
     restarts, reloads: how many of those asked for have been done
     started_with: digest of the container's settings at its last start; empty when it has not been started
+    built_with: digest of those of them that can't be changed while it runs
+    plugged: the ports that it has had since its last start, or has been given while it ran
     accounts_applied: names of the accounts last written into it
     hosts_applied: what was last written into it about the others of its slice
     doors:  ports of this host by which its openings are reached
@@ -53,6 +55,8 @@ class Record:
     restarts: int = 0
     reloads: int = 0
     started_with: str = ""
+    built_with: str = ""
+    plugged: tuple[Port, ...] = ()
     accounts_applied: tuple[str, ...] = ()
     hosts_applied: tuple[str, ...] = ()
     doors: tuple[Door, ...] = ()

@@ -69,6 +69,15 @@ class Names:
             else f"{self.link_ports}{_digest(sliver)[:7]}{number}"
         )
 
+    @staticmethod
+    def number(interface: str, place: int) -> int:
+        """The number of a machine's interface: that in its name, so that it stays when others come and go.
+
+        place: among its interfaces, from 1, for one whose name has none
+        """
+        digits = interface.removeprefix("eth")
+        return int(digits) if digits.isdecimal() and 0 < int(digits) < 100 else place
+
     @property
     def link_bridges(self) -> str:
         """How the names of all links' bridges begin, and no others do."""

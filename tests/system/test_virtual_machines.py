@@ -205,3 +205,18 @@ def test_a_virtual_machine_asks_its_link_for_an_address_and_knows_the_others_by_
         time.sleep(0.1)
     assert "1 received" in shell(virtual, "ping -c 1 -W 5 container2 || true")
     assert "10.2.0.2" in shell(virtual, "busybox nslookup container2-lan 10.2.0.254")
+
+
+def test_interfaces_come_and_go_while_a_virtual_machine_runs(backend, machine, shell):
+    until_settled(backend, machine(2, Form.CONTAINER))
+    spec = machine(1, Form.VM)
+    alone = replace(spec, shape=replace(spec.shape, ports=()))
+    virtual = until_settled(backend, alone)
+    booted = shell(virtual, "cat /proc/sys/kernel/random/boot_id")
+    virtual = until_settled(backend, replace(spec, generation=2))
+    assert "1 received" in shell(virtual, "ping -c 1 -W 5 10.2.0.2 || true")
+    until_settled(backend, replace(alone, generation=3))
+    assert "eth1" not in shell(virtual, "ls /sys/class/net")
+    virtual = until_settled(backend, replace(spec, generation=4))
+    assert "1 received" in shell(virtual, "ping -c 1 -W 5 10.2.0.2 || true")
+    assert shell(virtual, "cat /proc/sys/kernel/random/boot_id") == booted

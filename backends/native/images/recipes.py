@@ -108,7 +108,7 @@ exit 0
 
 _MODES = {"etc/sliver/boot": 0o755, "etc/sliver/dhcp": 0o755, "etc/sudoers.d/sliver": 0o440}
 
-_ASK = '/bin/busybox udhcpc -b -S -i "$name" -p "/run/udhcpc.$name.pid" -s /etc/sliver/dhcp </dev/null >/dev/null 2>&1'
+ASK = '/bin/busybox udhcpc -b -S -i "$name" -p "/run/udhcpc.$name.pid" -s /etc/sliver/dhcp </dev/null >/dev/null 2>&1'
 """Have an interface ask for its address, and for ever keep it."""
 
 _CONTAINER = Recipe(
@@ -119,7 +119,7 @@ _CONTAINER = Recipe(
         "etc/inittab": "::sysinit:/etc/sliver/boot\n::respawn:/usr/sbin/sshd -D\n",
         "etc/sliver/boot": (
             "#!/bin/busybox sh\n/bin/busybox mkdir -p -m 0755 /run/sshd\n/bin/busybox mkdir -p /run/lock\n"
-            f"for name in $SLIVER_DHCP; do {_ASK} & done\n"
+            f"for name in $SLIVER_DHCP; do {ASK} & done\n"
         ),
         "etc/sliver/dhcp": _DHCP,
         **_FILES,
@@ -248,7 +248,7 @@ _VM = Recipe(
         ),
         "etc/sliver/boot": _BOOT,
         "etc/sliver/dhcp": _DHCP,
-        "etc/sliver/seed": _SEED.replace("@ASK@", _ASK),
+        "etc/sliver/seed": _SEED.replace("@ASK@", ASK),
         "usr/sbin/shutdown": (
             "#!/bin/busybox sh\n# As the agent calls it: -h, -P or -r, and when, which is always now.\n"
             'case " $* " in *" -r "*) exec /bin/busybox reboot ;; esac\nexec /bin/busybox poweroff\n'

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from backends.native.names import Names
 from backends.native.network.gateway import Gateway
-from backends.native.network.guests import Guest, add, forget, replace
+from backends.native.network.guests import Guest, LinkEnd, add, forget, forget_ends, replace
 from backends.protocol import Unavailable
 
 _TIMEOUT = 30
@@ -139,6 +139,10 @@ class Filter:
         """Forget a machine; nothing happens when it is."""
         _nft(forget(self._names, self._publish_address, guest))
         self._known.pop(guest.outside, None)
+
+    def remove_ends(self, ends: Iterable[LinkEnd]) -> None:
+        """Forget ends on links of a machine that stays; nothing happens when they are."""
+        _nft(forget_ends(self._names, ends))
 
     def put_gateway(self, gateway: Gateway) -> None:
         """Let a link's server speak on the control network, as itself alone."""

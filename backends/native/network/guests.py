@@ -70,6 +70,13 @@ def forget(names: Names, publish_address: IPv4Address, guest: Guest) -> str:
     return "\n".join([*_forget_wishes(names, guest), *shut, *_absent(_elements(names, publish_address, guest))])
 
 
+def forget_ends(names: Names, ends: Iterable[LinkEnd]) -> str:
+    """Have nothing of a machine's ends on links in the rules."""
+    ends = tuple(ends)
+    members = (_member(names, end) for end in ends)
+    return "\n".join([*(line for end in ends for line in _forget_end(names, end)), *_absent(members)])
+
+
 def _absent(elements: Iterable[str]) -> list[str]:
     """Have these not be there: added first, since deleting what is not there would be an error."""
     added = list(elements)
@@ -83,7 +90,7 @@ def _elements(names: Names, publish_address: IPv4Address, guest: Guest) -> Itera
     yield f"add element bridge {table} guests {{ {guest.outside} . {guest.mac} . {guest.address} }}"
     yield from _doors(names, publish_address, guest, guest.doors)
     for end in guest.ends:
-        yield f"add element bridge {table} members {{ {end.outside} . {end.mac} }}"
+        yield _member(names, end)
 
 
 def _doors(
@@ -97,10 +104,18 @@ def _doors(
 def _forget_wishes(names: Names, guest: Guest) -> Iterator[str]:
     yield from _visitors(names, guest).deleted()
     for end in guest.ends:
-        yield f"add element bridge {names.table} anybody {{ {end.outside} }}"
-        yield f"delete element bridge {names.table} anybody {{ {end.outside} }}"
-        yield from _senders(names, end).deleted()
-        yield from _receivers(names, end).deleted()
+        yield from _forget_end(names, end)
+
+
+def _member(names: Names, end: LinkEnd) -> str:
+    return f"add element bridge {names.table} members {{ {end.outside} . {end.mac} }}"
+
+
+def _forget_end(names: Names, end: LinkEnd) -> Iterator[str]:
+    yield f"add element bridge {names.table} anybody {{ {end.outside} }}"
+    yield f"delete element bridge {names.table} anybody {{ {end.outside} }}"
+    yield from _senders(names, end).deleted()
+    yield from _receivers(names, end).deleted()
 
 
 @dataclass(frozen=True, slots=True)

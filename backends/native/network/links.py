@@ -137,5 +137,7 @@ class LinkBridges:
         """Links that are there, and those that a machine has a port on."""
         records = self._journal.everything().values()
         links = {record.spec.sliver for record in records if isinstance(record.spec.shape, Segment)}
-        ports = (port for r in records if isinstance(r.spec.shape, Machine) for port in r.spec.shape.ports)
+        ports = (
+            port for r in records if isinstance(r.spec.shape, Machine) for port in (*r.spec.shape.ports, *r.plugged)
+        )
         return links | {port.link for port in ports}

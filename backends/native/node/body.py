@@ -63,6 +63,12 @@ class Body(Protocol):
     def first_process(self) -> int:
         """The number of the process on this host that ends when the machine does; 0 or less when it does not run."""
 
+    def plug(self, plug: Plug) -> None:
+        """Give it an interface while it runs; one that is there is made anew."""
+
+    def unplug(self, plug: Plug) -> None:
+        """Take an interface from it while it runs; absent is fine."""
+
     def run(self, script: str) -> bool:
         """Run a shell script in it, as its root. False when a machine of this kind takes none now."""
 

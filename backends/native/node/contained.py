@@ -1,5 +1,6 @@
 """A machine that is a container: an image's files with the machine's own changes above, and a process tree on them."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -7,13 +8,15 @@ from pathlib import Path
 
 from backends.image_library import Format
 from backends.native.images import ImageFolder
+from backends.native.images.recipes import ASK
+from backends.native.network import bridge, plugging
 from backends.native.node import accounts, packing
 from backends.native.node.body import Plug
 from backends.native.node.consoles import newest
 from backends.native.node.container import CONSOLE_LOG, Container, settings_of
 from backends.native.node.disk import Disk
 from backends.native.node.idmap import IdRanges
-from backends.protocol import Machine
+from backends.protocol import BackendError, Machine
 
 
 class ContainedBody:
@@ -78,6 +81,26 @@ class ContainedBody:
     def first_process(self) -> int:
         """Its init."""
         return self._container.first_process()
+
+    def plug(self, plug: Plug) -> None:
+        """Into its network namespace."""
+        first_process = self._container.first_process()
+        plugging.plug(
+            first_process,
+            name=plug.name,
+            outside=plug.outside,
+            on=plug.bridge,
+            mac=plug.mac,
+            mtu=plug.mtu,
+            addresses=plug.given,
+        )
+        if plug.asks:
+            with contextlib.suppress(BackendError):  # other images see to it themselves
+                self._container.run(f"name={plug.name}\n[ ! -x /etc/sliver/dhcp ] || {ASK}\n")
+
+    def unplug(self, plug: Plug) -> None:
+        """Its end goes with the host's."""
+        bridge.remove(plug.outside)
 
     def run(self, script: str) -> bool:
         """Any that runs takes scripts."""

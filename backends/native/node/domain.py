@@ -6,11 +6,13 @@ hypervisor's daemon and us.
 """
 
 import base64
+import contextlib
 import json
 import threading
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring, tostring
 
 import libvirt
 import libvirt_qemu
@@ -125,6 +127,30 @@ class Domain:
             raise problem
         return True
 
+    def plug(self, device: str) -> None:
+        """Give it a device by its XML, while it runs. Raises BackendError, Unavailable."""
+        try:
+            domain = self._hypervisor.connection().lookupByName(self._name)
+            domain.attachDeviceFlags(device, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        except libvirt.libvirtError as e:
+            raise _failed(BackendError("the machine takes no more interfaces while it runs; restart it"), e) from e
+
+    def unplug(self, mac: str) -> None:
+        """Take from it the interface with a hardware address; absent is fine. Raises BackendError, Unavailable."""
+        try:
+            domain = self._hypervisor.connection().lookupByName(self._name)
+            deadline = time.monotonic() + _GRACE
+            while (device := _interface(domain, mac)) is not None:
+                if time.monotonic() > deadline:
+                    raise BackendError("the machine does not let go of an interface; restart it")
+                # Asked again: what runs in it may not have listened yet.
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.detachDeviceFlags(device, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                time.sleep(_PAUSE)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() not in _GONE:
+                raise _failed(BackendError("the machine could not be changed"), e) from e
+
     def suspend(self) -> None:
         """Have it stand still, with all that it has written on its disk. Raises BackendError."""
         try:
@@ -173,6 +199,16 @@ class Domain:
         )
         answer: dict[str, Any] = json.loads(said)["return"]
         return answer
+
+
+def _interface(domain: "libvirt.virDomain", mac: str) -> str | None:
+    """The XML of a machine's interface, by its hardware address."""
+    described = fromstring(domain.XMLDesc())  # noqa: S314 - the hypervisor's own
+    for found in described.iterfind("devices/interface"):
+        address = found.find("mac")
+        if address is not None and address.get("address") == mac:
+            return tostring(found, encoding="unicode")
+    return None
 
 
 def names_beginning(prefix: str) -> list[str]:

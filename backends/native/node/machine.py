@@ -8,6 +8,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from backends.protocol import (
     Login,
     Machine,
     Observation,
+    Port,
     Published,
     Rule,
     Seen,
@@ -100,8 +102,8 @@ class Machines:
         body = self._body(record)
         body.stop(gracefully=False)
         self._rules.remove(self.guest(record))
-        for number in range(len(_machine(record).ports) + 1):
-            bridge.remove(self._names.port(sliver, number))  # they go with the machine; a crash may have left one
+        for outside in self._outsides(record):
+            bridge.remove(outside)  # they go with the machine; a crash may have left one
         body.delete_disk()
         self._runtime.close(self._names.container(sliver))
 
@@ -156,7 +158,7 @@ class Machines:
             rules=_rules(record, CONTROL_INTERFACE),
             ends=tuple(
                 LinkEnd(
-                    outside=self._names.port(record.spec.sliver, number),
+                    outside=self._outside(record, port, number),
                     mac=port.mac,
                     addresses=port.addresses,
                     sender=port.sender,
@@ -216,6 +218,8 @@ class Machines:
                     record = self._shut(record)
                 self._shape(record)  # it may have been cut short between its start and this
                 return record
+            if edition and record.built_with == _digest(body.settings(machine, edition, plugs[:1])):
+                return self._replug(record, body, edition)
             self._watch.end(record.spec.sliver)
             body.stop(gracefully=True)
         self._runtime.open(self._names.container(record.spec.sliver))
@@ -234,11 +238,16 @@ class Machines:
             self._links.ensure(port.link)
         reachable = self._rules.begin_to_put(self.guest(record))
         # What a machine killed half-way may have left would make the start fail.
-        for number in range(len(machine.ports) + 1):
-            if bridge.exists(self._names.port(record.spec.sliver, number)):
-                bridge.remove(self._names.port(record.spec.sliver, number))
+        for outside in self._outsides(record):
+            if bridge.exists(outside):
+                bridge.remove(outside)
         settings = body.settings(machine, edition, plugs)
-        record = self._journal.note(record, started_with=_digest(settings))
+        record = self._journal.note(
+            record,
+            started_with=_digest(settings),
+            built_with=_digest(body.settings(machine, edition, plugs[:1])),
+            plugged=machine.ports,
+        )
         try:
             body.start(settings)
         finally:
@@ -246,6 +255,44 @@ class Machines:
         record = self._shut(record)
         self._shape(record)
         return record
+
+    def _replug(self, record: Record, body: Body, edition: str) -> Record:
+        """Give a machine that runs the ports that it should have: all that its settings differ in."""
+        machine = _machine(record)
+        had = replace(record, spec=replace(record.spec, shape=replace(machine, ports=record.plugged)))
+        former = dict(zip(self._plugs(had)[1:], record.plugged, strict=True))
+        wanted = dict(zip(self._plugs(record)[1:], machine.ports, strict=True))
+        gone = [plug for plug in former if plug not in wanted]
+        kept = {plug: port for plug, port in former.items() if plug in wanted}
+        if gone:
+            for plug in gone:
+                body.unplug(plug)
+            outsides = {plug.outside for plug in gone}
+            self._rules.remove_ends(end for end in self.guest(had).ends if end.outside in outsides)
+            record = self._journal.note(record, plugged=tuple(kept.values()))
+        self._rules.begin_to_put(self.guest(record))()
+        record = self._shut(record)
+        for plug in wanted:
+            if plug not in kept:
+                self._links.ensure(wanted[plug].link)
+                body.plug(plug)
+                kept[plug] = wanted[plug]
+                record = self._journal.note(record, plugged=tuple(kept.values()))
+        settings = body.settings(machine, edition, self._plugs(record))
+        record = self._journal.note(record, started_with=_digest(settings), plugged=machine.ports)
+        self._links.remove_idle({former[plug].link for plug in gone})
+        self._shape(record)
+        return record
+
+    def _outside(self, record: Record, port: Port, place: int) -> str:
+        """The host's end of a port."""
+        return self._names.port(record.spec.sliver, self._names.number(port.name, place))
+
+    def _outsides(self, record: Record) -> list[str]:
+        """The host's ends that a machine may have: of the ports that it should have, and that it had."""
+        ports = [*enumerate(_machine(record).ports, start=1), *enumerate(record.plugged, start=1)]
+        ends = [self._outside(record, port, place) for place, port in ports]
+        return list(dict.fromkeys([self._names.port(record.spec.sliver, 0), *ends]))
 
     def _shut(self, record: Record) -> Record:
         """The rules let nobody in by former doors any more: others may have them."""
@@ -290,7 +337,7 @@ class Machines:
         for number, port in enumerate(_machine(record).ports, start=1):
             segment = self._links.segment(port.link)
             if link in (None, port.link) and segment is not None and segment.capacity_kbps:
-                outside = self._names.port(record.spec.sliver, number)
+                outside = self._outside(record, port, number)
                 if bridge.exists(outside):
                     bridge.limit([outside], segment.capacity_kbps)
 
@@ -334,7 +381,7 @@ class Machines:
             *(
                 Plug(
                     name=port.name,
-                    outside=self._names.port(record.spec.sliver, number),
+                    outside=self._outside(record, port, number),
                     bridge=self._links.name(port.link),
                     mac=port.mac,
                     addresses=port.addresses,

@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from backends.image_library import Format
 from backends.native.images import ImageFolder
 from backends.native.images.folder import disk_files
+from backends.native.images.recipes import ASK
 from backends.native.node import acceleration, flattening, seed
 from backends.native.node.body import Plug
 from backends.native.node.consoles import newest
@@ -31,6 +32,8 @@ _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
 _NAMESPACE = uuid.UUID("3f1d2c5e-6c1b-4d6f-9a55-0f5f6f3f8f10")
 _MIB = 1024 * 1024
 _PERIOD = 100_000
+_SPARE_SLOTS = 8
+"""For interfaces that come while it runs: a machine has the slots that it began with."""
 _QEMU_IMG_TIMEOUT = 300
 _NOT_PACKED = "images are made from machines that begin with the kernel of a built-in image; this one has a boot loader"
 
@@ -138,6 +141,17 @@ class VirtualBody:
         """The emulator's."""
         return self._domain.first_process()
 
+    def plug(self, plug: Plug) -> None:
+        """By the hypervisor; what is in it finds the interface, and its agent, where one answers, sets it up."""
+        self._domain.unplug(plug.mac)
+        self._domain.plug(tostring(_interface_device(plug), encoding="unicode"))
+        with contextlib.suppress(BackendError):  # it is in the seed for its next start
+            self._domain.run(_set_up(plug))
+
+    def unplug(self, plug: Plug) -> None:
+        """By the hypervisor, which asks what runs in it to let go of it."""
+        self._domain.unplug(plug.mac)
+
     def run(self, script: str) -> bool:
         """By the agent inside, when there is one: images need not have it. What it would do is in the seed as well."""
         return self._domain.run(script)
@@ -193,14 +207,9 @@ class VirtualBody:
         _text(devices, "emulator", acceleration.program())
         _disk_device(devices, "vda", "qcow2", self._disk_mount / self._disk.name)
         SubElement(_disk_device(devices, "vdb", "raw", self._seed), "readonly")
-        for plug in plugs:
-            interface = SubElement(devices, "interface", type="bridge")
-            SubElement(interface, "mac", address=plug.mac)
-            SubElement(interface, "source", bridge=plug.bridge)
-            SubElement(interface, "target", dev=plug.outside)
-            SubElement(interface, "model", type="virtio")
-            SubElement(interface, "mtu", size=str(plug.mtu))
-            SubElement(interface, "rom", enabled="no")
+        devices.extend(_interface_device(plug) for plug in plugs)
+        for _ in range(_SPARE_SLOTS):
+            SubElement(devices, "controller", type="pci", model="pcie-root-port")
         serial = SubElement(devices, "serial", type="pty")
         SubElement(serial, "log", file=str(self._console), append="off")
         SubElement(serial, "target", type="isa-serial", port="0")
@@ -211,6 +220,32 @@ class VirtualBody:
         _text(random, "backend", "/dev/urandom", model="random")
         SubElement(devices, "controller", type="usb", model="none")
         SubElement(devices, "memballoon", model="none")
+
+
+def _set_up(plug: Plug) -> str:
+    """A script that finds an interface by its hardware address, which may take a moment, and makes it what it is."""
+    lines = [
+        f"for _ in $(seq 100); do old=$(grep -lixF {plug.mac} /sys/class/net/*/address | cut -d/ -f5); "
+        '[ -z "$old" ] || break; sleep 0.1; done',
+        f"name={plug.name}",
+        '[ "$old" = "$name" ] || ip link set "$old" down name "$name"',
+        f'ip link set "$name" mtu {plug.mtu} up',
+        *(f'ip address replace {address} dev "$name"' for address in plug.given),
+    ]
+    if plug.asks:
+        lines.append(f"[ ! -x /etc/sliver/dhcp ] || {ASK}")
+    return "\n".join(lines) + "\n"
+
+
+def _interface_device(plug: Plug) -> Element:
+    interface = Element("interface", type="bridge")
+    SubElement(interface, "mac", address=plug.mac)
+    SubElement(interface, "source", bridge=plug.bridge)
+    SubElement(interface, "target", dev=plug.outside)
+    SubElement(interface, "model", type="virtio")
+    SubElement(interface, "mtu", size=str(plug.mtu))
+    SubElement(interface, "rom", enabled="no")
+    return interface
 
 
 def _disk_device(devices: Element, name: str, kind: str, source: Path) -> Element:
