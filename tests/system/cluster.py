@@ -6,17 +6,19 @@ and with it everything it starts.
 """
 
 import ctypes
+import json
 import os
 import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from pyroute2 import IPRoute, NetNS, netns
+from system.hypervisor import end_own, start_own
 from system.image_folders import folder_beside
 from system.server import PROGRAMS, RunningServer
 
@@ -43,13 +45,16 @@ def inside(namespace: str) -> Iterator[None]:
 class Lodging:
     """A host's network and mount namespaces, for as long as a process of no use otherwise stays in them.
 
-    Its /sys is its own: containers' tools look there for bridges, and find those of the network it was mounted in.
+    Its /sys is its own: containers' tools look there for bridges, and find those of the network it was mounted in. So
+    are the folders in which a hypervisor's daemon says that it is there and what it runs.
     """
 
     def __init__(self, namespace: str) -> None:
         script = (
             "set -e; new=$(mktemp -d); mount -t sysfs sysfs $new; mount --rbind /sys/fs/cgroup $new/fs/cgroup; "
-            "mount --move $new /sys; rmdir $new; echo ready; exec sleep infinity"
+            "mount --move $new /sys; rmdir $new; for own in /run/libvirt /var/lib/libvirt/qemu; do "
+            "[ ! -d $own ] || { owner=$(stat -c %u:%g $own); mount -t tmpfs tmpfs $own; chown $owner $own; }; done; "
+            "echo ready; exec sleep infinity"
         )
         with inside(namespace):
             command = ["unshare", "--mount", "--propagation=private", "sh", "-c", script]
@@ -151,7 +156,7 @@ class Wire:
 class Node:
     """A host with a node manager. images: a folder with those that are built in"""
 
-    def __init__(self, wire: Wire, number: int, home: Path, images: Path) -> None:
+    def __init__(self, wire: Wire, number: int, home: Path, images: Path, *, virtual_machines: bool) -> None:
         self.name = f"node{number}"
         self.number = number
         namespace, self.address = wire.plug(number)
@@ -160,6 +165,8 @@ class Node:
         self.log = home / f"{self.name}.log"
         self.images = folder_beside(images, home / f"{self.name}-images")
         self.process: subprocess.Popen[bytes] | None = None
+        self._virtual_machines = virtual_machines
+        self._hypervisor: list[subprocess.Popen[bytes]] = []
 
     def join(self, token: str) -> None:
         """Become one of the backend's hosts, with settings for this small world."""
@@ -171,14 +178,18 @@ class Node:
             "first_id": 1_000_000 + self.number * 100_000_000,
             "ports": 200,
             "memory_mib": 16384,
+            "virtual_machines": self._virtual_machines,
         }
         file = self.state / "node.toml"
         text = file.read_text().replace("[settings]\n", "")
-        lines = [f"{key} = {value!r}".replace("'", '"') for key, value in settings.items()]
+        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         file.write_text("\n".join([text, "[settings]", *lines, ""]))
 
     def start(self) -> None:
-        """Run the node manager."""
+        """Run the node manager, and the hypervisor when it needs one."""
+        if self._virtual_machines and not self._hypervisor:
+            with self._lodging.entered():
+                self._hypervisor = start_own()
         with self.log.open("ab") as log:
             command = [PROGRAMS / "sfa-node", "run", "--state", self.state]
             with self._lodging.entered():
@@ -223,6 +234,7 @@ class Node:
 
     def leave(self) -> None:
         """End it: with its namespaces go the mounts that nobody removed."""
+        end_own(self._hypervisor)
         self._lodging.end()
 
     def says(self, *command: str | Path) -> str:
@@ -244,7 +256,7 @@ class Node:
 class Cluster:
     """A server, a bus and hosts. To be used by a thread inside the hub: see `cluster`."""
 
-    def __init__(self, home: Path, images: Path, wire: Wire, nodes: int) -> None:
+    def __init__(self, home: Path, images: Path, wire: Wire, nodes: int, *, virtual_machines: bool) -> None:
         self.wire = wire
         self.server = RunningServer(
             home,
@@ -257,7 +269,8 @@ class Cluster:
         )
         self.home = home
         self.bus: subprocess.Popen[bytes] | None = None
-        self.nodes = [Node(wire, number, home, images) for number in range(1, nodes + 1)]
+        numbers = range(1, nodes + 1)
+        self.nodes = [Node(wire, number, home, images, virtual_machines=virtual_machines) for number in numbers]
 
     def start(self) -> None:
         """Found everything and wait until all hosts are there."""
@@ -308,12 +321,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(home: Path, images: Path, nodes: int = 3) -> Iterator[Cluster]:
+def cluster(home: Path, images: Path, nodes: int = 3, *, virtual_machines: bool = False) -> Iterator[Cluster]:
     """A running cluster, with this thread in its hub; afterwards nothing of it is left."""
     wire = Wire()
     try:
         with inside(wire.hub):
-            running = Cluster(home, images, wire, nodes)
+            running = Cluster(home, images, wire, nodes, virtual_machines=virtual_machines)
             try:
                 running.start()
                 yield running
@@ -328,12 +341,16 @@ def cluster(home: Path, images: Path, nodes: int = 3) -> Iterator[Cluster]:
     assert not [name for name in netns.listnetns() if name.startswith(wire.tag)]
 
 
-def request(lans: dict[str, tuple[int, ...]]) -> str:
-    """Machines m1, m2, ... with an interface on each of their LANs, spread over the hosts by number."""
+def request(lans: dict[str, tuple[int, ...]], virtual: Collection[int] = ()) -> str:
+    """Machines m1, m2, ... with an interface on each of their LANs, spread over the hosts by number.
+
+    virtual: numbers of those that are virtual machines; the others are containers
+    """
     numbers = sorted({number for members in lans.values() for number in members})
     xml = ['<rspec type="request" xmlns="http://www.geni.net/resources/rspec/3">']
     for n in numbers:
         xml.append(f'<node client_id="m{n}" component_id="urn:publicid:IDN+plc+node+node{1 + n % 3}">')
+        xml.append(f'<sliver_type name="{"vm-small" if n in virtual else "container"}"/>')
         for position, (name, members) in enumerate(lans.items()):
             if n in members:
                 address = f'<ip address="10.20.{position}.{n}" netmask="255.255.255.0" type="ipv4"/>'

@@ -144,9 +144,21 @@ def server(images):
 
 @pytest.fixture(scope="module")
 def hosts(images):
+    """Three hosts that make containers, for a module's tests, with the user alice."""
+    yield from _cluster(images)
+
+
+@pytest.fixture(scope="module")
+def hosts_with_vms(images):
+    """Three hosts that make virtual machines, too."""
+    yield from _cluster(images, virtual_machines=True)
+
+
+def _cluster(images, **settings):
     home = Path(tempfile.mkdtemp(prefix="sfa-am-test-"))
+    home.chmod(0o711)
     try:
-        with cluster(home, images) as running:
+        with cluster(home, images, **settings) as running:
             running.server.add_user("alice")
             yield running
     except BaseException:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,21 +37,42 @@ def hypervisor_running() -> Iterator[None]:
                 _end(users)
 
 
+def start_own() -> list[subprocess.Popen[bytes]]:
+    """Start daemons of this host's own, where it has a /run/libvirt of its own. In the order in which they begin."""
+    _settle_on_kvm()
+    return [
+        _begin(path, [program, "--pid-file", path.with_name(f"{program}.pid")]) for program, path in _SOCKETS.items()
+    ]
+
+
+def end_own(daemons: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End them."""
+    for daemon in reversed(daemons):
+        daemon.terminate()
+        try:
+            daemon.wait(20)
+        finally:
+            daemon.kill()
+
+
 def _start(users) -> None:
     _settle_on_kvm()
     for program, path in _SOCKETS.items():
-        if _answers(path):
-            continue
-        path.unlink(missing_ok=True)
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        daemon = subprocess.Popen([program], start_new_session=True, **quiet)
-        users.write(f"{daemon.pid}\n")
-        users.flush()
-        deadline = time.monotonic() + 30
-        while not _answers(path):
-            assert time.monotonic() < deadline, f"{program} does not answer"
-            assert daemon.poll() is None, f"{program} ended"
-            time.sleep(0.05)
+        if not _answers(path):
+            users.write(f"{_begin(path, [program]).pid}\n")
+            users.flush()
+
+
+def _begin(path: Path, command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+    path.unlink(missing_ok=True)
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    daemon = subprocess.Popen(command, start_new_session=True, **quiet)
+    deadline = time.monotonic() + 30
+    while not _answers(path):
+        assert time.monotonic() < deadline, f"{command[0]} does not answer"
+        assert daemon.poll() is None, f"{command[0]} ended"
+        time.sleep(0.05)
+    return daemon
 
 
 def _end(users) -> None:

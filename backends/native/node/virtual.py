@@ -208,6 +208,7 @@ class VirtualBody:
         _disk_device(devices, "vda", "qcow2", self._disk_mount / self._disk.name)
         SubElement(_disk_device(devices, "vdb", "raw", self._seed), "readonly")
         devices.extend(_interface_device(plug) for plug in plugs)
+        SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
         for _ in range(_SPARE_SLOTS):
             SubElement(devices, "controller", type="pci", model="pcie-root-port")
         serial = SubElement(devices, "serial", type="pty")
